@@ -1,0 +1,1 @@
+"""The backends that ship with darkroom; each is a plugin like any other."""

@@ -1,0 +1,1 @@
+"""Detect-then-inpaint with classical image processing."""

@@ -1,0 +1,1 @@
+"""Measuring what a backend gains and what it harms."""

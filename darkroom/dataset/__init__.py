@@ -1,0 +1,1 @@
+"""Building, importing, synthesising and inspecting training data."""

@@ -1,0 +1,50 @@
+"""The errors darkroom raises for reasons a user can act on.
+
+Every error carries one line of cause, an optional hint and the exit code of the process. The
+module knows no command-line framework.
+"""
+
+
+class DarkroomError(Exception):
+    """Base of all expected failures.
+
+    Attributes:
+        exit_code: process exit status when this error ends the run.
+        hint: what the user may do about it, one sentence, or None.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class OutputError(DarkroomError):
+    """An output could not be written: no space, no permission, a name already taken."""
+
+    exit_code = 1
+
+
+class UsageError(DarkroomError):
+    """The request contradicts itself or names something that does not exist."""
+
+    exit_code = 2
+
+
+class InputError(DarkroomError):
+    """A file is missing, unreadable or of a kind darkroom does not support."""
+
+    exit_code = 3
+
+
+class BackendError(DarkroomError):
+    """A backend, its weights or the requested device is not available, or the backend failed."""
+
+    exit_code = 4
+
+
+class SafetyError(DarkroomError):
+    """The run was refused because it would change more than the user allowed."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""The path of a scan through `darkroom clean`."""

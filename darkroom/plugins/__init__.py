@@ -1,0 +1,1 @@
+"""Discovery of plugins and the hooks they may implement."""

@@ -1,0 +1,1 @@
+"""The presets that ship with darkroom: TOML files read as package data."""
