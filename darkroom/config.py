@@ -1,0 +1,24 @@
+"""Where darkroom looks for what is the user's own: one table of paths and variables.
+
+| variable | meaning | default |
+|---|---|---|
+| `DARKROOM_HOME` | the user's presets, caches | `darkroom` in the user's configuration folder |
+| `DARKROOM_SCRATCH` | temporary files of a run | the system's temporary folder |
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def user_folder() -> Path:
+    """The user's folder; it need not exist."""
+    if home := os.environ.get("DARKROOM_HOME"):
+        return Path(home)
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "darkroom"
+
+
+def scratch_folder(asked: Path | None = None) -> Path:
+    """The folder for temporary files."""
+    return asked or Path(os.environ.get("DARKROOM_SCRATCH") or tempfile.gettempdir())

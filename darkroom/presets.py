@@ -1,0 +1,144 @@
+"""Presets: TOML files that set options of `darkroom clean` for a kind of film.
+
+A preset is found by path, else by name: in the user's folder, then in the packages that plugins
+announce, then among those that ship. Keys are strict. What the command line says wins.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from darkroom.config import user_folder
+from darkroom.errors import InputError, UsageError
+from darkroom.options import CleanOptions, Length, parse_share
+from darkroom.plugins.manager import did_you_mean
+
+BUILT_IN = "darkroom._presets"
+ABOUT = ("title", "description")
+_PARSERS = {"min_size": Length.parse, "max_size": Length.parse, "max_coverage": parse_share}
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A preset as read.
+
+    Attributes:
+        name: file name without suffix.
+        origin: where it was found, for people.
+        text: the file's text.
+        title: one line on what it is for.
+        values: options it sets, by the names of `CleanOptions`.
+    """
+
+    name: str
+    origin: str
+    text: str
+    title: str
+    values: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file's text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def parse(name: str, text: str, origin: str) -> Preset:
+    """Check a preset's text.
+
+    Raises:
+        UsageError: not TOML, an unknown key, or a value of the wrong type.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{origin}: not valid TOML: {error}") from error
+    known = {f.name: f for f in fields(CleanOptions)}
+    values = {}
+    for key, value in table.items():
+        if key in ABOUT:
+            continue
+        if key not in known:
+            raise UsageError(
+                f"{origin}: unknown key {key!r}",
+                hint=did_you_mean(key, list(known), "darkroom presets show NAME"),
+            )
+        values[key] = _PARSERS.get(key, lambda v: v)(value)
+    check_values(values, origin)
+    return Preset(name, origin, text, str(table.get("title", "")), values)
+
+
+def check_values(values: dict[str, Any], origin: str) -> None:
+    """Refuse values that `CleanOptions` cannot take.
+
+    Raises:
+        UsageError: a value of the wrong type or range.
+    """
+    kinds: dict[str, tuple[type, ...]] = {
+        "backend": (str,),
+        "inpainter": (str,),
+        "sensitivity": (int, float),
+        "seed": (int,),
+        "options": (dict,),
+    }
+    choices = {"polarity": ("auto", "bright", "dark", "both"), "grain": ("match", "none")}
+    for key, value in values.items():
+        if key in choices and value not in choices[key]:
+            raise UsageError(f"{origin}: {key} must be one of {', '.join(choices[key])}")
+        if key in kinds and (not isinstance(value, kinds[key]) or isinstance(value, bool)):
+            raise UsageError(f"{origin}: {key} must be {kinds[key][-1].__name__}, not {value!r}")
+    CleanOptions(**values)
+
+
+def find(name_or_path: str, packages: Sequence[str] = ()) -> Preset:
+    """The preset of that name, or in that file.
+
+    Args:
+        name_or_path: a path ending in `.toml`, or a name.
+        packages: packages of plugins that hold presets.
+
+    Raises:
+        InputError: a path that cannot be read.
+        UsageError: no such preset, or a faulty one.
+    """
+    if name_or_path.endswith(".toml"):
+        path = Path(name_or_path)
+        try:
+            return parse(path.stem, path.read_text("utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read: {error}") from error
+    everything = {preset_name: (text, origin) for preset_name, text, origin in _files(packages)}
+    if name_or_path not in everything:
+        raise UsageError(
+            f"no preset called {name_or_path!r}",
+            hint=did_you_mean(name_or_path, list(everything), "darkroom presets list"),
+        )
+    text, origin = everything[name_or_path]
+    return parse(name_or_path, text, origin)
+
+
+def available(packages: Sequence[str] = ()) -> list[Preset]:
+    """All presets found by name, those that shadow others only.
+
+    Raises:
+        UsageError: one of them is faulty.
+    """
+    everything = {name: (text, origin) for name, text, origin in _files(packages)}
+    return [parse(name, text, origin) for name, (text, origin) in sorted(everything.items())]
+
+
+def _files(packages: Sequence[str]) -> list[tuple[str, str, str]]:
+    """(name, text, origin) of every preset; later ones shadow earlier ones."""
+    found = []
+    for package in (BUILT_IN, *packages):
+        for item in sorted(resources.files(package).iterdir(), key=lambda i: i.name):
+            if item.name.endswith(".toml") and not item.name.startswith("train-"):
+                origin = "built in" if package == BUILT_IN else package
+                found.append((item.name.removesuffix(".toml"), item.read_text("utf-8"), origin))
+    folder = user_folder() / "presets"
+    for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
+        found.append((path.stem, path.read_text("utf-8"), str(path)))
+    return found

@@ -1,0 +1,195 @@
+"""What a backend is to the rest of darkroom.
+
+A backend is one of three kinds. A *detector* says where artefacts are and leaves the repair to
+an inpainter. An *inpainter* fills pixels it is told to fill. A *restorer* does both at once.
+All work on `Tile`s, numpy arrays in and out; none sees a file, an option of the command line or
+another tile.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from darkroom.scan import Float, FrameStats, Tile
+
+Kind: TypeAlias = Literal["detector", "inpainter", "restorer"]
+
+
+@dataclass(frozen=True, slots=True)
+class TileContract:
+    """What tiles a loaded backend wants, so that callers can cut them without knowing it.
+
+    Attributes:
+        halo: context in pixels on each side of a core beyond which no pixel matters.
+        multiple_of: the sides and origins of read windows are multiples of this.
+        tile: preferred side of a core in pixels.
+        channels: "gray" gets luminance, "rgb" always three channels, "any" what the scan has.
+        batch: most tiles given in one call (restorers).
+        workspace: bytes of working memory for each pixel of a read window, for planning.
+        needs: what it cannot work without, e.g. {"infrared"}.
+    """
+
+    halo: int = 0
+    multiple_of: int = 1
+    tile: int = 512
+    channels: Literal["gray", "rgb", "any"] = "any"
+    batch: int = 1
+    workspace: int = 64
+    needs: frozenset[str] = frozenset()
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds artefacts."""
+
+    contract: TileContract
+
+    def thresholds(self, sensitivity: float) -> tuple[float, float]:
+        """(low, high) limits of the score at a sensitivity of 0 to 100.
+
+        A component of pixels at or above `low` is a candidate if one of them reaches `high`.
+        """
+
+    def detect(self, tile: Tile, stats: FrameStats) -> Float:
+        """Score of each pixel of the read window: float32 (H, W) in [0, 1], 1 = surely damaged.
+
+        May depend only on pixels within the contract's halo, never on where the tile lies.
+        """
+
+
+@runtime_checkable
+class ComponentJudge(Protocol):
+    """A detector that also judges each candidate as a whole, however it lay on the tiles."""
+
+    margin: int
+
+    def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
+        """Confidence in [0, 1] that the component in `crop.mask` is an artefact.
+
+        `crop.read` is the component's bounding box and `margin` pixels around it. Components at
+        or above 0.5 are repaired.
+        """
+
+
+@runtime_checkable
+class Inpainter(Protocol):
+    """Fills masked pixels."""
+
+    contract: TileContract
+
+    def fill(self, crop: Tile) -> Float:
+        """The crop's image with the pixels under `crop.mask` replaced: float32 (H, W, C)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """A restorer's answer for one tile.
+
+    Attributes:
+        score: float32 (H, W) in [0, 1] over the read window.
+        fill: float32 (H, W, C) over the read window, what each pixel should be if it is damaged.
+    """
+
+    score: Float
+    fill: Float
+
+
+@runtime_checkable
+class Restorer(Protocol):
+    """Finds and fills artefacts in one pass."""
+
+    contract: TileContract
+
+    def thresholds(self, sensitivity: float) -> tuple[float, float]:
+        """As for a detector."""
+
+    def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
+        """Scores and fills of tiles of equal size."""
+
+
+Backend: TypeAlias = Detector | Inpainter | Restorer
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a backend computes: "cpu", "cuda:0", "mps"."""
+
+    name: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSpec:
+    """A backend as a plugin announces it. Strings only: announcing imports nothing.
+
+    Attributes:
+        kind: what it does.
+        name: what users call it.
+        factory: "package.module:callable"; called as `factory(options, device=Device)`.
+        summary: one line for `darkroom backends`.
+        options: "package.module:Class", a dataclass of its options with defaults, or None.
+        requires: importable modules it needs, checked without importing them.
+        inpainter: for detectors, the inpainter used unless another is asked for.
+        devices: kinds of device it can use.
+    """
+
+    kind: Kind
+    name: str
+    factory: str
+    summary: str
+    options: str | None = None
+    requires: tuple[str, ...] = ()
+    inpainter: str | None = None
+    devices: tuple[str, ...] = ("cpu",)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSpec:
+    """A reader of scans.
+
+    Attributes:
+        name: what it is called in messages.
+        suffixes: lower-case suffixes with their dot, for globs and for telling formats apart
+            where their first bytes are the same.
+        magic: what the file may begin with; empty if only the suffix tells.
+        opener: "package.module:callable" of (path, *, cache_bytes, max_pixels, scratch) -> Scan.
+        priority: the reader with the higher one is asked first; built-ins have 0.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    magic: tuple[bytes, ...]
+    opener: str
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSpec:
+    """A writer of scans.
+
+    Attributes:
+        name: what it is called in messages.
+        suffixes: lower-case suffixes with their dot that ask for it.
+        opener: "package.module:callable" of (path, info, *, compression) -> ScanSink.
+        priority: as for readers.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    opener: str
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What `darkroom_scan_cleaned` tells plugins after each finished file."""
+
+    source: str
+    output: str | None
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+
+
+def empty_score(tile: Tile) -> Float:
+    """A score of nothing found, the size of the tile."""
+    return np.zeros(tile.image.shape[:2], np.float32)

@@ -1,0 +1,261 @@
+"""What a scan is: its description, its pixels by window, and the tiles backends work on.
+
+Nothing here reads a file; readers in `darkroom.io` fill these types in.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.geometry import Window
+
+Pixels: TypeAlias = NDArray[Any]  # (H, W, S) in the file's own dtype
+Float: TypeAlias = NDArray[np.float32]
+Bytes: TypeAlias = NDArray[np.uint8]
+
+
+class Encoding(StrEnum):
+    """How sample values relate to light."""
+
+    LINEAR = "linear"
+    GAMMA = "gamma"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ColorProfile:
+    """The embedded ICC profile, if any, and the encoding the reader concluded from the file."""
+
+    icc: bytes | None = None
+    encoding: Encoding = Encoding.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One TIFF tag as it stood in the file.
+
+    Attributes:
+        code: tag number.
+        dtype: TIFF data type number (1 BYTE … 18 IFD8).
+        count: number of values.
+        value: the values as the TIFF library gives them.
+        ifd: which directory it stood in.
+    """
+
+    code: int
+    dtype: int
+    count: int
+    value: Any
+    ifd: Literal["image", "exif", "gps"] = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a file says besides pixels; carried as raw as the format allows.
+
+    Attributes:
+        tags: TIFF tags worth keeping, or their equivalents synthesised from another format.
+        exif: an EXIF block as a TIFF stream ("II*…" or "MM*…"), from PNG or JPEG.
+        xmp: an XMP packet.
+        iptc: an IPTC-IIM record.
+        text: key and value pairs of PNG text chunks.
+    """
+
+    tags: tuple[Tag, ...] = ()
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    text: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Where the infrared channel lies.
+
+    Attributes:
+        where: "sample" (of the picture's own page), "page" (another page of the same file) or
+            "file" (a sidecar).
+        index: sample number, or page number.
+        path: the file that holds it.
+        width: columns of the plane itself; may differ from the picture's.
+        height: rows of the plane itself.
+    """
+
+    where: Literal["sample", "page", "file"]
+    index: int
+    path: Path
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScanInfo:
+    """Everything known of a scan without reading its pixels.
+
+    Attributes:
+        path: the file.
+        format: "tiff", "png", "jpeg" or "raw".
+        width: columns.
+        height: rows.
+        channels: picture samples a pixel, 1 (grey) or 3 (RGB).
+        extra: samples after those, carried through untouched (alpha, infrared).
+        dtype: uint8, uint16 or float32 in native byte order.
+        photometric: how 0 is to be read.
+        profile: colour profile and encoding.
+        resolution: (horizontal, vertical) in pixels per inch, or None.
+        orientation: EXIF orientation 1 to 8; pixels are never turned.
+        metadata: tags and blocks to carry.
+        infrared: where the infrared plane is, if there is one.
+        extra_kinds: TIFF ExtraSamples codes of the extra samples.
+        storage: facts a writer may want to repeat: compression, predictor, tile size, byte order…
+        layout: the same for a person to read.
+    """
+
+    path: Path
+    format: str
+    width: int
+    height: int
+    channels: int
+    dtype: np.dtype[Any]
+    extra: int = 0
+    photometric: Literal["minisblack", "miniswhite", "rgb"] = "minisblack"
+    profile: ColorProfile = ColorProfile()
+    resolution: tuple[float, float] | None = None
+    orientation: int = 1
+    metadata: Metadata = Metadata()
+    infrared: Plane | None = None
+    extra_kinds: tuple[int, ...] = ()
+    storage: dict[str, Any] = field(default_factory=dict)
+    layout: str = ""
+
+    @property
+    def samples(self) -> int:
+        """Samples a pixel, extras included."""
+        return self.channels + self.extra
+
+    @property
+    def window(self) -> Window:
+        """The whole image."""
+        return Window(0, 0, self.width, self.height)
+
+    @property
+    def megapixels(self) -> float:
+        """Millions of pixels."""
+        return self.width * self.height / 1e6
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels once decoded, extras included."""
+        return self.width * self.height * self.samples * self.dtype.itemsize
+
+
+class Scan(Protocol):
+    """An open scan: its description and its pixels by window.
+
+    `read` may be called from several threads.
+    """
+
+    info: ScanInfo
+
+    def read(self, window: Window) -> Pixels:
+        """The samples of a window inside the image: (height, width, samples), native dtype."""
+
+    def close(self) -> None:
+        """Release the file."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def read_padded(scan: Scan, window: Window) -> Pixels:
+    """The samples of a window that may stick out of the image.
+
+    What lies outside is the image mirrored at its edge pixels (reflect-101), as often as needed.
+
+    Returns:
+        (window.height, window.width, samples) in the file's dtype.
+    """
+    info = scan.info
+    rows = reflect(window.y, window.bottom, info.height)
+    columns = reflect(window.x, window.right, info.width)
+    y, x = int(rows.min()), int(columns.min())
+    inside = Window(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
+    pixels = scan.read(inside)
+    if inside == window:
+        return pixels
+    return np.take(np.take(pixels, rows - y, axis=0), columns - x, axis=1)
+
+
+def reflect(start: int, stop: int, size: int) -> NDArray[np.intp]:
+    """Indices start..stop-1 folded into 0..size-1 by mirroring at the edge samples."""
+    index = np.arange(start, stop)
+    if size == 1:
+        return np.zeros_like(index)
+    period = 2 * (size - 1)
+    folded = np.abs(index) % period
+    return np.where(folded >= size, period - folded, folded)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A piece of a scan as backends see it.
+
+    Attributes:
+        core: the pixels this tile answers for, in image coordinates.
+        read: the pixels it holds, in image coordinates; may stick out of the image.
+        image: float32 (H, W, C) over `read`, in [0, 1], gamma-encoded, C = 1 or 3.
+        mask: uint8 (H, W) over `read`, 0 keep and 255 repair, or None.
+        infrared: float32 (H, W) over `read` in [0, 1], or None.
+    """
+
+    core: Window
+    read: Window
+    image: Float
+    mask: Bytes | None = None
+    infrared: Float | None = None
+
+    @property
+    def core_slices(self) -> tuple[slice, slice]:
+        """(rows, columns) of the core within the tile's arrays."""
+        return self.core.relative_to(self.read).slices
+
+    def luminance(self) -> Float:
+        """(H, W) mean of the channels; for a grey tile, the image itself."""
+        if self.image.shape[2] == 1:
+            return self.image[..., 0]
+        mean: Float = self.image.mean(axis=2, dtype=np.float32)
+        return mean
+
+
+@dataclass(frozen=True, slots=True)
+class FrameStats:
+    """What the survey learnt of the whole frame, so that no tile judges by itself alone.
+
+    Values are in the gamma-encoded [0, 1] scale that tiles have.
+
+    Attributes:
+        black: 0.1 % percentile of luminance.
+        white: 99.9 % percentile of luminance.
+        median: 50 % percentile of luminance.
+        noise: robust standard deviation of grain plus scanner noise in luminance.
+        noise_levels: luminance of the centres of equal bins over [0, 1].
+        noise_curve: noise at each of those, interpolated where the frame has none.
+        polarity: which artefacts the frame can be expected to carry.
+        dpi: pixels per inch, or None.
+        frame: the picture without film border and holder, in image coordinates.
+    """
+
+    black: float
+    white: float
+    median: float
+    noise: float
+    noise_levels: tuple[float, ...]
+    noise_curve: tuple[float, ...]
+    polarity: Literal["bright", "dark", "both"]
+    dpi: float | None
+    frame: Window
