@@ -42,7 +42,7 @@ def stream_rows(
     """
     row_bytes = coding.row_bytes(columns)
     if coding.compression in (codecs.DEFLATE, codecs.OLD_DEFLATE) and not coding.reversed_bits:
-        chunks = _inflated(read, offset, count, rows * row_bytes)
+        chunks = _inflated(read, offset, count, most_rows * row_bytes)
     elif coding.compression == codecs.NONE and not coding.reversed_bits:
         chunks = (read(offset + at, min(BLOCK, count - at)) for at in range(0, count, BLOCK))
     else:
@@ -59,25 +59,26 @@ def stream_rows(
             yield codecs.unpack(bytes(held[: take * row_bytes]), coding, columns)
             del held[: take * row_bytes]
             left -= take
-        if not left:
-            return
-    raise SegmentError(f"it ends {left} rows early")
+    if left:
+        raise SegmentError(f"it ends {left} rows early")
 
 
-def _inflated(read: Read, offset: int, count: int, wanted: int) -> Iterator[bytes]:
-    """A deflate stream, inflated in blocks of bounded size, no further than `wanted` bytes."""
+def _inflated(read: Read, offset: int, count: int, most: int) -> Iterator[bytes]:
+    """A deflate stream to its end, checksum included, inflated in blocks of bounded size."""
     inflater = zlib.decompressobj()
-    at = 0
-    while wanted > 0 and not inflater.eof:
+    at = produced = 0
+    while not inflater.eof:
         data = inflater.unconsumed_tail
         if not data:
             if at >= count:
-                return
+                raise SegmentError("it is cut short")
             data = read(offset + at, min(BLOCK, count - at))
             at += len(data)
         try:
             block = inflater.decompress(data, 4 * BLOCK)
         except zlib.error as error:
             raise SegmentError(str(error)) from error
-        wanted -= len(block)
+        produced += len(block)
+        if produced > most:
+            raise SegmentError("it holds more than its size says")
         yield block

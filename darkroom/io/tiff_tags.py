@@ -26,6 +26,8 @@ STRUCTURAL = frozenset(
 # A TIFF with a DNG version is taken for a DNG by raw converters, which would then ignore the
 # picture's own encoding.
 DNG_MARKS = frozenset({DNG_VERSION, DNG_BACKWARD})
+# Photoshop opens these instead of the picture: they would show it as it was before cleaning.
+STALE = {37724: "Photoshop layers, which hold the picture before cleaning"}
 LARGEST_VALUE = 64 << 20  # bytes; larger values are embedded originals, not metadata
 
 NAMES = {DESCRIPTION: "ImageDescription", MAKE: "Make", MODEL: "Model", SOFTWARE: "Software"}
