@@ -8,9 +8,7 @@ from darkroom.io.tiff_write import TiffSink
 from darkroom.scan import Scan, ScanInfo
 
 
-def open_tiff_or_raw(
-    path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch
-) -> Scan:
+def open_tiff_or_raw(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch) -> Scan:
     """Open a TIFF, or hand a camera's raw file that is built like one to LibRaw."""
     try:
         return open_tiff(path, cache_bytes=cache_bytes, max_pixels=max_pixels, scratch=scratch)
@@ -29,6 +27,4 @@ def create_tiff(
     more_bytes: int = 0,
 ) -> TiffSink:
     """A sink for a TIFF; see `TiffSink`."""
-    return TiffSink(
-        path, info, compression=compression, overwrite=overwrite, more_bytes=more_bytes
-    )
+    return TiffSink(path, info, compression=compression, overwrite=overwrite, more_bytes=more_bytes)

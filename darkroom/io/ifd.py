@@ -7,7 +7,7 @@ EXIF 2.3, section 4.5; BigTIFF as libtiff defines it).
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -102,9 +102,7 @@ def retype(tag: Tag, source: ByteOrder, target: ByteOrder) -> Tag:
     return Tag(tag.code, tag.dtype, tag.count, turned, tag.ifd)
 
 
-def pack_directory(
-    tags: Iterable[Tag], layout: Layout, offset: int, following: int = 0
-) -> bytes:
+def pack_directory(tags: Iterable[Tag], layout: Layout, offset: int, following: int = 0) -> bytes:
     """A directory with the values that do not fit its entries, to be stored at `offset`.
 
     Args:
@@ -119,7 +117,9 @@ def pack_directory(
     for tag in entries:
         data = pack_value(tag, layout.order)
         count = len(data) // SIZES[tag.dtype]
-        table += struct.pack(layout.order + ("HHQ" if layout.big else "HHI"), tag.code, tag.dtype, count)
+        table += struct.pack(
+            layout.order + ("HHQ" if layout.big else "HHI"), tag.code, tag.dtype, count
+        )
         if len(data) <= layout.pointer:
             table += data.ljust(layout.pointer, b"\0")
         else:
@@ -186,7 +186,7 @@ def parse_exif(block: bytes) -> tuple[ByteOrder, list[Tag]]:
     block = block.removeprefix(b"Exif\0\0")
     if block[:4] not in (b"II*\0", b"MM\0*"):
         raise IfdError("not an EXIF block")
-    order = cast(ByteOrder, "<" if block[:2] == b"II" else ">")
+    order: ByteOrder = "<" if block[:2] == b"II" else ">"
 
     def read(offset: int, count: int) -> bytes:
         data = block[offset : offset + count]

@@ -128,7 +128,9 @@ def create_scan(
             creator = cast("Callable[..., ScanSink]", _load(spec))
             return creator(path, info, compression=compression, overwrite=overwrite, **options)
     known = ", ".join(suffix for spec in writers for suffix in spec.suffixes)
-    raise UsageError(f"{path}: cannot write {suffix or 'a file without suffix'}", hint=f"use {known}")
+    raise UsageError(
+        f"{path}: cannot write {suffix or 'a file without suffix'}", hint=f"use {known}"
+    )
 
 
 def _load(spec: _Spec) -> Any:

@@ -38,9 +38,7 @@ class CameraRaw(InputError):
     """The picture is a camera's raw data, which LibRaw has to develop."""
 
 
-def open_tiff(
-    path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch
-) -> TiffScan:
+def open_tiff(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch) -> TiffScan:
     """Open the picture of a TIFF file.
 
     Raises:
@@ -96,9 +94,7 @@ def describe(file: PositionedFile, pages: list[Page], page: Page, max_pixels: in
         profile=profile,
         resolution=_resolution(page, main),
         orientation=_orientation(page, main),
-        metadata=Metadata(
-            tags=T.kept(tags), xmp=_bytes(main, T.XMP), iptc=_bytes(main, T.IPTC)
-        ),
+        metadata=Metadata(tags=T.kept(tags), xmp=_bytes(main, T.XMP), iptc=_bytes(main, T.IPTC)),
         infrared=find_infrared(path, pages, page, channels, main),
         extra_kinds=(page.extra_kinds + (0,) * extra)[:extra],
         storage=storage(page),

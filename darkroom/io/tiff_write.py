@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, cast
 
 import numpy as np
@@ -158,9 +157,7 @@ class TiffSink:
                 head = b"II" if self._layout.order == "<" else b"MM"
                 magic, more = (43, (8, 0)) if self._layout.big else (42, ())
                 for value in (magic, *more):
-                    head += int(value).to_bytes(
-                        2, "little" if self._layout.order == "<" else "big"
-                    )
+                    head += int(value).to_bytes(2, "little" if self._layout.order == "<" else "big")
                 self._atomic.file.seek(0)
                 self._atomic.file.write(head + self._layout.pack_pointer(first))
             return self._atomic.commit()
@@ -176,9 +173,7 @@ class TiffSink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.abort()
 
     # -- pixels -------------------------------------------------------------------------------
@@ -268,9 +263,7 @@ class TiffSink:
         return writing(self.path)
 
 
-def _plan(
-    info: ScanInfo, order: ByteOrder, compression: str | None, losses: list[str]
-) -> _Plan:
+def _plan(info: ScanInfo, order: ByteOrder, compression: str | None, losses: list[str]) -> _Plan:
     """Storage as the source has it, unless another compression is asked for."""
     store = info.storage
     known = cast("str | None", store.get("compression"))
@@ -279,9 +272,7 @@ def _plan(
         name = "deflate"
         losses.append("JPEG compression (written with deflate: it would change every pixel)")
     if name not in CODES:
-        raise UsageError(
-            f"unknown compression {name!r}", hint=f"one of {', '.join(CODES)}"
-        )
+        raise UsageError(f"unknown compression {name!r}", hint=f"one of {', '.join(CODES)}")
     code = CODES[name]
     if name == "none" or name == "packbits":
         predictor = 1
