@@ -102,9 +102,7 @@ def retype(tag: Tag, source: ByteOrder, target: ByteOrder) -> Tag:
     return Tag(tag.code, tag.dtype, tag.count, turned, tag.ifd)
 
 
-def pack_directory(
-    tags: Iterable[Tag], layout: Layout, offset: int, following: int = 0
-) -> bytes:
+def pack_directory(tags: Iterable[Tag], layout: Layout, offset: int, following: int = 0) -> bytes:
     """A directory with the values that do not fit its entries, to be stored at `offset`.
 
     Args:
@@ -119,7 +117,9 @@ def pack_directory(
     for tag in entries:
         data = pack_value(tag, layout.order)
         count = len(data) // SIZES[tag.dtype]
-        table += struct.pack(layout.order + ("HHQ" if layout.big else "HHI"), tag.code, tag.dtype, count)
+        table += struct.pack(
+            layout.order + ("HHQ" if layout.big else "HHI"), tag.code, tag.dtype, count
+        )
         if len(data) <= layout.pointer:
             table += data.ljust(layout.pointer, b"\0")
         else:

@@ -108,7 +108,9 @@ def encode(pixels: NDArray[Any], coding: Coding, level: int | None = None) -> by
         return data.tobytes()
     if coding.compression == PACKBITS:
         # TIFF wants every row packed by itself.
-        return bytes(imagecodecs.packbits_encode(data.view(np.uint8).reshape(len(data), -1), axis=-1))
+        return bytes(
+            imagecodecs.packbits_encode(data.view(np.uint8).reshape(len(data), -1), axis=-1)
+        )
     return bytes(_ENCODERS[coding.compression](data.tobytes(), level))
 
 

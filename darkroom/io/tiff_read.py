@@ -152,7 +152,9 @@ class TiffScan:
             at = at + rows % self._rows * row_bytes + window.x * pixel
             target = out[..., plane : plane + 1] if self._planes > 1 else out
             whole = window.width == self._columns
-            for start, stop in _runs(at, row_bytes) if whole else ((i, i + 1) for i in range(len(at))):
+            for start, stop in (
+                _runs(at, row_bytes) if whole else ((i, i + 1) for i in range(len(at)))
+            ):
                 data = self._file.read(int(at[start]), (stop - start) * window.width * pixel)
                 shape = (stop - start, window.width, self._coding.samples)
                 target[start:stop] = np.frombuffer(data, stored).reshape(shape)
@@ -265,8 +267,14 @@ class TiffScan:
         offset, count = int(self._offsets[number]), int(self._counts[number])
         try:
             yield from stream_rows(
-                self._file.read, offset, count, self._coding, self._columns, rows,
-                self._slice_rows(), self._rows,
+                self._file.read,
+                offset,
+                count,
+                self._coding,
+                self._columns,
+                rows,
+                self._slice_rows(),
+                self._rows,
             )
         except SegmentError as error:
             raise self._damaged(number, error) from error
@@ -292,7 +300,10 @@ class TiffScan:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         self.close()
 

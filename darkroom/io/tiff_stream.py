@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.io import tiff_codecs as codecs

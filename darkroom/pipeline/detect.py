@@ -88,9 +88,7 @@ class Find:
 
     def _inside(self, component: Component) -> bool:
         """Whether it lies on the picture, not on the film border, and can be looked at."""
-        return (
-            self.stats.frame.contains(component.window) and component.window.area <= LARGEST_CROP
-        )
+        return self.stats.frame.contains(component.window) and component.window.area <= LARGEST_CROP
 
     def _score_bands(
         self, pool: ThreadPoolExecutor, progress: Progress
@@ -148,10 +146,8 @@ class Find:
         read = component.window.grow(margin)
         shape = np.zeros((read.height, read.width), np.uint8)
         inner = component.window.relative_to(read).slices
-        anchor = (component.anchor[0] - component.window.x, component.anchor[1] - component.window.y)
-        shape[inner] = REPAIR * pick(
-            self.score.read(component.window)[..., 0], low, anchor
-        ).view(np.uint8)
+        score = self.score.read(component.window)[..., 0]
+        shape[inner] = REPAIR * pick(score, low, component.start).view(np.uint8)
         refined = grow(shape, finder.contract.grow)
         if isinstance(finder, ComponentJudge | MaskRefiner):
             crop = self.cutter.tile(component.window, read, finder.contract.channels, shape)
@@ -185,7 +181,7 @@ class Find:
 def quantise(score: Float) -> Bytes:
     """A score in [0, 1] as 0 to 255, rounded to the nearest; NaN counts as 0."""
     scaled = np.nan_to_num(score) * np.float32(255) + np.float32(0.5)
-    return np.clip(scaled, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(scaled, 0, 255), np.uint8)
 
 
 def backend_failed(name: str, error: Exception, where: Window) -> BackendError:
@@ -207,9 +203,7 @@ def _batches(tilings: Sequence[Tiling], size: int) -> Iterator[list[Tiling]]:
     batch: list[Tiling] = []
     for tiling in tilings:
         shape = (tiling.read.width, tiling.read.height)
-        if batch and (
-            len(batch) == size or shape != (batch[0].read.width, batch[0].read.height)
-        ):
+        if batch and (len(batch) == size or shape != (batch[0].read.width, batch[0].read.height)):
             yield batch
             batch = []
         batch.append(tiling)

@@ -165,8 +165,7 @@ def _marked(mask: Scan, window: Window) -> Bytes:
         level: float = 0.5
     else:
         level = MASK_LEVEL * (np.iinfo(samples.dtype).max // 255)
-    marked: Bytes = REPAIR * (samples >= level).any(axis=2).astype(np.uint8)
-    return marked
+    return np.asarray(np.where((samples >= level).any(axis=2), REPAIR, 0), np.uint8)
 
 
 def _copy_mask(mask: Scan, target: Spool, rows: int) -> None:

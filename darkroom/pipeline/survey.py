@@ -88,7 +88,7 @@ def find_frame(scan: Scan, codec: Codec, black: float, noise: float) -> Window:
         return next((i for i, line in enumerate(lines) if not is_border(line)), len(lines))
 
     def row(y: int) -> Float:
-        return _luminance(scan, codec, Window(0, y, info.width, 1))[0]
+        return np.asarray(_luminance(scan, codec, Window(0, y, info.width, 1))[0])
 
     depth_y, depth_x = int(info.height * BORDER_SHARE), int(info.width * BORDER_SHARE)
     offsets = range(0, depth_y, BORDER_STEP)
