@@ -33,6 +33,11 @@ class Component:
     anchor: tuple[int, int]
 
     @property
+    def start(self) -> tuple[int, int]:
+        """The anchor, counted from the corner of the bounding box."""
+        return self.anchor[0] - self.window.x, self.anchor[1] - self.window.y
+
+    @property
     def extent(self) -> int:
         """The longer side of the bounding box in pixels: its length, for a hair."""
         return max(self.window.width, self.window.height)

@@ -65,6 +65,7 @@ class Plugins:
         self.records: list[PluginRecord] = []
         self._managers: list[tuple[PluginRecord, pluggy.PluginManager]] = []
         self.backends: dict[str, BackendSpec] = {}
+        self._versions: dict[str, str] = {}
         self.readers: list[ReaderSpec] = []
         self.writers: list[WriterSpec] = []
         self.preset_packages: list[str] = []
@@ -103,6 +104,7 @@ class Plugins:
                 record.fail(f"backend name {spec.name!r} is already taken")
                 return
         self.backends |= {spec.name: spec for spec in backends}
+        self._versions |= {spec.name: record.version for spec in backends}
         self.readers += readers
         self.writers += writers
         self.preset_packages += presets
@@ -147,6 +149,10 @@ class Plugins:
             for item in specs:
                 problems += _try_import(f"{kind} {item.name}", item.opener)
         return problems
+
+    def version_of(self, backend: str) -> str:
+        """The version of the distribution that a backend came from."""
+        return self._versions[backend]
 
     def backend(self, name: str, kinds: Sequence[str] = ()) -> BackendSpec:
         """The backend called `name`.
