@@ -151,9 +151,8 @@ class TiffScan:
             at = at + rows % self._rows * row_bytes + window.x * pixel
             target = out[..., plane : plane + 1] if self._planes > 1 else out
             whole = window.width == self._columns
-            for start, stop in (
-                _runs(at, row_bytes) if whole else ((i, i + 1) for i in range(len(at)))
-            ):
+            most = (_JOINED_READ // row_bytes or 1) if whole else 1
+            for start, stop in _runs(at, row_bytes, most):
                 data = self._file.read(int(at[start]), (stop - start) * window.width * pixel)
                 shape = (stop - start, window.width, self._coding.samples)
                 target[start:stop] = np.frombuffer(data, stored).reshape(shape)
