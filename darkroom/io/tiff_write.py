@@ -210,7 +210,8 @@ class TiffSink:
         page = self._page
         if page.done != page.info.height:
             raise OutputError(
-                f"{self.path}: only {page.done} of {page.info.height} rows were written"
+                f"{self.path}: only {page.done + page.filled} of {page.info.height} rows were "
+                "written"
             )
         page.band = page.band[:0].copy()
 

@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from pictures import make_info, make_picture, write_scan
+from PIL import Image, TiffTags
+
 from darkroom.errors import OutputError, UsageError
 from darkroom.io import open_scan, tiff_write
 from darkroom.io.ifd import pack_exif, unpack_value
 from darkroom.io.tiff_write import TiffSink
 from darkroom.scan import ColorProfile, Metadata, Tag
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image, TiffTags
-
-from conftest_io import make_info, make_picture, write_scan
 
 ICC = bytes(range(256)) * 3
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
@@ -76,7 +76,7 @@ def rich_source(path: Path, order: str) -> dict[int, Tag]:
         Tag(270, 2, 0, "negative 12"), Tag(271, 2, 0, "Nikon"), Tag(272, 2, 0, "LS-9000"),
         Tag(282, 5, 0, (40001, 10)), Tag(283, 5, 0, (4000, 1)), Tag(296, 3, 0, 2),
         Tag(305, 2, 0, "Scan 1.0"), Tag(306, 2, 0, "2019:05:02 10:11:12"),
-        Tag(315, 2, 0, "Ann Ümlaut"), Tag(33432, 2, 0, "(c) Ann"), Tag(34377, 7, 0, b"8BIM\x04\x0a"),
+        Tag(315, 2, 0, "Ann Ümlaut"), Tag(33432, 2, 0, "(c) Ann"), Tag(34377, 7, 0, b"8BIM"),
         Tag(65000, 12, 0, (1.5, -2.25)), Tag(65001, 9, 0, (-70000, 5)), Tag(65002, 7, 0, b"\0\1\2"),
         Tag(65003, 10, 0, (-1, 3)), Tag(65004, 3, 0, list(range(50))), Tag(65005, 8, 0, -3),
         Tag(33434, 5, 0, (1, 60), "exif"), Tag(36867, 2, 0, "2019:05:02 10:11:12", "exif"),
