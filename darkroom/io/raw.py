@@ -1,5 +1,7 @@
 """Camera raw files, developed by LibRaw: 16 bits, linear, as bright as they were exposed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,29 +52,20 @@ def open_raw(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch)
     return SpooledScan(info, decode, scratch)
 
 
-class _libraw:
+@contextmanager
+def _libraw(path: Path) -> Iterator[Any]:
     """A raw file opened by LibRaw, whose refusals become InputErrors."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Any:
-        try:
-            with reading(self._path):
-                self._raw = rawpy.imread(str(self._path))
-        except InputError as error:
-            cause = error.__cause__
-            if isinstance(cause, rawpy.LibRawError):
-                reason = _reason(cause)
-                raise InputError(
-                    f"{self._path}: not readable as a camera raw file: {reason}",
-                    hint=TRUNCATED_HINT if "nsupported" not in reason else None,
-                ) from cause
+    try:
+        with reading(path, "camera raw file"), rawpy.imread(str(path)) as raw:
+            yield raw
+    except InputError as error:
+        if not isinstance(error.__cause__, rawpy.LibRawError):
             raise
-        return self._raw
-
-    def __exit__(self, *_: object) -> None:
-        self._raw.close()
+        reason = _reason(error.__cause__)
+        raise InputError(
+            f"{path}: not readable as a camera raw file: {reason}",
+            hint=TRUNCATED_HINT if "nsupported" not in reason else None,
+        ) from error.__cause__
 
 
 def _reason(error: Exception) -> str:
@@ -98,7 +91,7 @@ def _describe(path: Path, raw: Any, max_pixels: int) -> ScanInfo:
         orientation=_ORIENTATIONS.get(raw.sizes.flip, 1),
         metadata=Metadata(tags=tuple(tags)),
         storage={"byteorder": order},
-        layout=f"camera raw, {raw.raw_type.name.lower()}, developed to linear 16-bit",
+        layout="camera raw, developed to linear 16-bit",
     )
 
 
