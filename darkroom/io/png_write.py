@@ -8,6 +8,7 @@ its section 12.7.
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -76,7 +77,7 @@ class PngSink:
         self._adler = zlib.adler32(rows, self._adler)
         self._write(chunk(b"IDAT", packed))
 
-    def commit(self) -> Path:
+    def commit(self, check: Callable[[Path], None] | None = None) -> Path:
         """Finish the file and give it its name; returns the path."""
         try:
             if self._done != self.info.height:
@@ -88,7 +89,7 @@ class PngSink:
             end = zlib.compressobj(_LEVEL, zlib.DEFLATED, -15).flush(zlib.Z_FINISH)
             self._write(chunk(b"IDAT", end + struct.pack(">I", self._adler)))
             self._write(chunk(b"IEND", b""))
-            return self._atomic.commit()
+            return self._atomic.commit(check)
         finally:
             self.abort()
 

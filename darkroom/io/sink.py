@@ -1,5 +1,6 @@
 """What every writer of scans does."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -29,8 +30,12 @@ class ScanSink(Protocol):
             OutputError: if the disk is full or the like.
         """
 
-    def commit(self) -> Path:
+    def commit(self, check: Callable[[Path], None] | None = None) -> Path:
         """Finish the file and give it its name.
+
+        Args:
+            check: given the complete file under its hidden name; if it raises, the file is thrown
+                away.
 
         Raises:
             OutputError: if rows are missing, or the name was taken meanwhile.

@@ -6,7 +6,7 @@ are checked in the tests against tifffile, Pillow and OpenCV.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,7 +148,7 @@ class TiffSink:
         for piece in rows:
             self.write_rows(piece)
 
-    def commit(self) -> Path:
+    def commit(self, check: Callable[[Path], None] | None = None) -> Path:
         """Write the directories and give the file its name; returns the path."""
         try:
             self._finish_page()
@@ -160,7 +160,7 @@ class TiffSink:
                     head += int(value).to_bytes(2, "little" if self._layout.order == "<" else "big")
                 self._atomic.file.seek(0)
                 self._atomic.file.write(head + self._layout.pack_pointer(first))
-            return self._atomic.commit()
+            return self._atomic.commit(check)
         finally:
             self.abort()
 

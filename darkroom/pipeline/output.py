@@ -1,11 +1,11 @@
 """The files a run writes: the cleaned scan with its layers, and the mask."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -110,7 +110,7 @@ class ResultFile:
         self._info = info
         self._row = 0
         self._stack = ExitStack()
-        options = {}
+        options: dict[str, Any] = {}
         self._mask = self._difference = None
         if layers:
             if path.suffix.lower() not in TIFF_SUFFIXES:
@@ -139,11 +139,16 @@ class ResultFile:
             old, new = (rows[..., : self._info.channels] for rows in (before, after))
             self._difference.write(window, np.where(new > old, new - old, old - new))
 
-    def finish(self) -> tuple[Path, list[str]]:
-        """Complete the temporary file.
+    @property
+    def losses(self) -> list[str]:
+        """What of the source's metadata the file cannot carry."""
+        return self._sink.losses
 
-        Returns:
-            Where it is, and what of the source's metadata it cannot carry.
+    def commit(self, check: Callable[[Path], None]) -> None:
+        """Append the layers, let `check` look at the complete file, and give it its name.
+
+        Raises:
+            OutputError: the name was taken meanwhile, or `check` refused.
         """
         if self._mask is not None and self._difference is not None:
             grey = mask_info(self._info, self._info.path)
@@ -153,18 +158,10 @@ class ResultFile:
                 dtype=self._info.dtype,
                 photometric="rgb" if self._info.channels == 3 else "minisblack",
             )
-            add_page = self._sink.add_page  # type: ignore[attr-defined]
+            add_page = self._sink.add_page
             add_page(grey, _spooled(self._mask), description="darkroom mask")
             add_page(colour, _spooled(self._difference), description="darkroom difference")
-        return self._sink.finish(), self._sink.losses
-
-    def commit(self) -> None:
-        """Give the file its name.
-
-        Raises:
-            OutputError: the name was taken meanwhile.
-        """
-        self._sink.commit()
+        self._sink.commit(check)
 
     def __enter__(self) -> Self:
         return self
