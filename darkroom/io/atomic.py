@@ -3,7 +3,7 @@
 import errno
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -37,20 +37,19 @@ class AtomicFile:
         with writing(target):
             self.file: BinaryIO = self.temporary.open("x+b")
 
-    def commit(self, check: Callable[[Path], None] | None = None) -> Path:
-        """Flush to disk and take the final name; returns the target.
-
-        Args:
-            check: given the complete file under its hidden name; if it raises, the file is thrown
-                away.
-        """
-        try:
-            with writing(self.target):
+    def finish(self) -> Path:
+        """Bring everything to the disk; returns the temporary file, complete but unnamed."""
+        with writing(self.target):
+            if not self.file.closed:
                 self.file.flush()
                 os.fsync(self.file.fileno())
                 self.file.close()
-            if check is not None:
-                check(self.temporary)
+        return self.temporary
+
+    def commit(self) -> Path:
+        """Flush to disk and take the final name; returns the target."""
+        try:
+            self.finish()
             with writing(self.target):
                 self._rename()
                 self._done = True

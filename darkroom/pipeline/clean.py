@@ -237,17 +237,14 @@ def _write(job: Job, scan: Scan, found: Found, receipt: Receipt, progress: Progr
                 result.write(old, new, mask)
             receipt.lost = result.losses
             receipt.untouched_before = before.hexdigest()
-
-            def compare(written: Path) -> None:
-                receipt.untouched_after = _read_back(job, written, found, progress)
-                if receipt.untouched_after != receipt.untouched_before:
-                    raise OutputError(
-                        f"{job.target}: what was written differs from the scan outside the mask; "
-                        "it was thrown away",
-                        hint="This is a fault of darkroom or of the disk; please report it.",
-                    )
-
-            result.commit(compare)
+            receipt.untouched_after = _read_back(job, result.finish(), found, progress)
+            if receipt.untouched_after != receipt.untouched_before:
+                raise OutputError(
+                    f"{job.target}: what was written differs from the scan outside the mask; "
+                    "it was thrown away",
+                    hint="This is a fault of darkroom or of the disk; please report it.",
+                )
+            result.commit()
             receipt.output = str(job.target)
         if mask_file is not None:
             mask_file.commit()

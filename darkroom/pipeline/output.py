@@ -1,7 +1,7 @@
 """The files a run writes: the cleaned scan with its layers, and the mask."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -144,12 +144,8 @@ class ResultFile:
         """What of the source's metadata the file cannot carry."""
         return self._sink.losses
 
-    def commit(self, check: Callable[[Path], None]) -> None:
-        """Append the layers, let `check` look at the complete file, and give it its name.
-
-        Raises:
-            OutputError: the name was taken meanwhile, or `check` refused.
-        """
+    def finish(self) -> Path:
+        """Append the layers; returns the complete file under its hidden name."""
         if self._mask is not None and self._difference is not None:
             grey = mask_info(self._info, self._info.path)
             colour = replace(
@@ -161,7 +157,15 @@ class ResultFile:
             add_page = self._sink.add_page
             add_page(grey, _spooled(self._mask), description="darkroom mask")
             add_page(colour, _spooled(self._difference), description="darkroom difference")
-        self._sink.commit(check)
+        return self._sink.finish()
+
+    def commit(self) -> None:
+        """Give the file its name.
+
+        Raises:
+            OutputError: the name was taken meanwhile.
+        """
+        self._sink.commit()
 
     def __enter__(self) -> Self:
         return self
