@@ -17,7 +17,8 @@ from darkroom_backends.classical.options import ClassicalOptions
 from darkroom_backends.classical.refine import refine_mask
 
 Z_MAX = 24.0  # deviations that give a score of 1
-FINE = 15  # side of the fine median, pixels
+HALF = 2  # the fine scale is this many times smaller than the scan: grain averages out
+FINE = 7  # side of the fine median, in pixels of that scale
 STEP = 4  # the coarse scale is this many times smaller
 COARSE = 9  # side of the coarse median, in coarse pixels
 LOCAL = 11  # side of the neighbourhood that deviation is measured against, in coarse pixels
@@ -37,11 +38,10 @@ class ClassicalDetector:
         self.contract = TileContract(
             halo=HALO, multiple_of=STEP, tile=1024, channels="gray", workspace=48
         )
-        self._judge = Judge.load()
 
     def thresholds(self, sensitivity: float) -> tuple[float, float]:
         """Deviations that a candidate needs: for its body, and for its strongest pixel."""
-        high = np.interp(sensitivity, (0, 50, 100), (9.0, self.options.peak, 5.0))
+        high = np.interp(sensitivity, (0, 50, 100), (9.0, self.options.peak, 5.5))
         return self.options.body / Z_MAX, max(float(high), self.options.body) / Z_MAX
 
     def detect(self, tile: Tile, stats: FrameStats) -> Float:
@@ -50,7 +50,7 @@ class ClassicalDetector:
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """Confidence by the fitted trees; see `judge`."""
-        return self._judge.confidence(crop, stats, sensitivity)
+        return Judge.load().confidence(crop, stats, sensitivity)
 
     def refine(self, crop: Tile, stats: FrameStats) -> Bytes:
         """The component and its soft edge, down to the local noise."""
@@ -71,21 +71,23 @@ def deviation(image: Float, noise: float, polarity: str = "both") -> Float:
     """
     import cv2
 
-    height, width = image.shape
-    small = (width // STEP, height // STEP)
-    # A median of large support exists for bytes only; the picture itself keeps its precision.
-    byte = cv2.convertScaleAbs(image, alpha=255.0)
-    fine = cv2.medianBlur(byte, FINE)
-    reduced = cv2.resize(byte, small, interpolation=cv2.INTER_AREA)
-    coarse = cv2.medianBlur(reduced, COARSE)
-    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    from_fine = cv2.scaleAdd(fine.astype(np.float32), -1 / 255, image)
-    from_coarse = cv2.scaleAdd(coarse.astype(np.float32), -1 / 255, image)
     floor = max(FLOOR_LEVEL * noise, FLOOR)
-    z = np.maximum(
-        _in_local_units(from_fine, floor, polarity), _in_local_units(from_coarse, floor, polarity)
-    )
-    return np.minimum(z, np.float32(Z_MAX))
+    z = _in_local_units(image - _median(image, HALF, FINE), floor, polarity)
+    coarse = _in_local_units(image - _median(image, STEP, COARSE), floor, polarity)
+    np.maximum(z, coarse, out=z)
+    return np.minimum(z, np.float32(Z_MAX), out=z)
+
+
+def _median(image: Float, step: int, side: int) -> Float:
+    """The local median over `side` x `side` cells of `step` x `step` averaged pixels."""
+    import cv2
+
+    height, width = image.shape
+    reduced = cv2.resize(image, (width // step, height // step), interpolation=cv2.INTER_AREA)
+    # A median of large support exists for bytes only; the picture itself keeps its precision.
+    median = cv2.medianBlur(cv2.convertScaleAbs(reduced, alpha=255.0), side)
+    smooth = median.astype(np.float32) * np.float32(1 / 255)
+    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _in_local_units(difference: Float, floor: float, polarity: str) -> Float:
@@ -99,4 +101,5 @@ def _in_local_units(difference: Float, floor: float, polarity: str) -> Float:
     local = np.maximum(local * np.float32(MEAN_TO_SIGMA), np.float32(floor))
     local = cv2.resize(local, (width, height), interpolation=cv2.INTER_LINEAR)
     signed = {"bright": difference, "dark": -difference}.get(polarity, size)
-    return np.asarray(np.maximum(signed, 0) / local, np.float32)
+    out = np.divide(signed, local, out=local)
+    return out if polarity == "both" else np.maximum(out, 0, out=out)

@@ -63,13 +63,13 @@ def features(image: Float, mask: Bytes, stats: FrameStats) -> Float:
     difference = (image - guess)[inside]
     sign = 1.0 if difference.mean() >= 0 else -1.0
     contrast = sign * difference
-    mean, peak = float(contrast.mean()), float(np.percentile(contrast, 90))
+    mean, peak = float(contrast.mean()), _ranked(contrast, (90,))[0]
     noise = max(_noise_at(stats, float(guess[inside].mean())), 0.3 / 255)
 
     ring_values = sign * image[ring]
-    r_low, r16, r50, r84, r_high = np.percentile(ring_values, (2, 16, 50, 84, 98))
+    r_low, r16, r50, r84, r_high = _ranked(ring_values, (2, 16, 50, 84, 98))
     far_values = sign * image[far]
-    f_low, f16, f50, f84, f_high = np.percentile(far_values, (2, 16, 50, 84, 98))
+    f_low, f16, f50, f84, f_high = _ranked(far_values, (2, 16, 50, 84, 98))
     ring_spread, far_spread = (r84 - r16) / 2, (f84 - f16) / 2
 
     length, width, elongation, solidity, sides = _shape(image, inside, ring)
@@ -84,7 +84,7 @@ def features(image: Float, mask: Bytes, stats: FrameStats) -> Float:
     # Other pixels that stand out of a smoothed picture as this candidate does
     local = sign * (image - cv2.blur(image, (15, 15)))
     alike = float((local[far] > 0.5 * mean).mean())
-    top = float(np.percentile(sign * image[inside], 90))
+    top = _ranked(sign * image[inside], (90,))[0]
     level = sign * (stats.white if sign > 0 else stats.black)
     return np.array(
         (
@@ -123,6 +123,13 @@ def features(image: Float, mask: Bytes, stats: FrameStats) -> Float:
         ),
         np.float32,
     )
+
+
+def _ranked(values: Float, shares: tuple[float, ...]) -> list[float]:
+    """Percentiles by rank; much faster than `np.percentile` on so few values."""
+    ordered = np.sort(values)
+    last = len(ordered) - 1
+    return [float(ordered[round(share / 100 * last)]) for share in shares]
 
 
 def _noise_at(stats: FrameStats, level: float) -> float:

@@ -13,7 +13,7 @@ class ClassicalOptions:
     """
 
     body: float = 3.5
-    peak: float = 6.5
+    peak: float = 7.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def darkroom_backends() -> Sequence[BackendSpec]:
             "Local medians find candidates, fitted trees judge them; no network, any computer",
             options=f"{PACKAGE}.options:ClassicalOptions",
             requires=("cv2",),
-            inpainter="biharmonic",
+            inpainter="oliveira",
         ),
         BackendSpec(
             "inpainter",
