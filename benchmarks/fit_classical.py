@@ -63,7 +63,6 @@ def stats_of(pixels):
 def candidates(scan, stats):
     """(peak, window of the padded patch, crop, mask) of each candidate of a patch."""
     import cv2
-
     from darkroom_backends.classical.detector import HALO, ClassicalDetector, deviation
     from darkroom_backends.classical.options import ClassicalOptions
 
@@ -78,9 +77,7 @@ def candidates(scan, stats):
     for i in range(1, count):
         x, y, width, height, area = boxes[i]
         if peaks[i] >= LOWEST_PEAK and area > 1:
-            window = np.s_[
-                y - margin : y + height + margin, x - margin : x + width + margin
-            ]
+            window = np.s_[y - margin : y + height + margin, x - margin : x + width + margin]
             mask = (labels[window] == i).astype(np.uint8) * 255
             yield peaks[i], window, padded[window], mask
 
@@ -88,14 +85,14 @@ def candidates(scan, stats):
 def measure(job):
     """One patch: rows of (features…, peak, error lost, false alarm), and its squared error."""
     import cv2
-    from PIL import Image
-
-    from darkroom.geometry import Window
-    from darkroom.scan import Tile
     from darkroom_backends.classical.detector import HALO
     from darkroom_backends.classical.features import features
     from darkroom_backends.classical.inpaint import NavierStokes
     from darkroom_backends.classical.refine import refine_mask
+    from PIL import Image
+
+    from darkroom.geometry import Window
+    from darkroom.scan import Tile
 
     cv2.setNumThreads(1)
     scan, gt = (np.asarray(Image.open(path).convert("L")) for path in job[:2])
@@ -228,8 +225,10 @@ def bars(found, score):
         gain = np.cumsum(found["gain"][chosen][order]) / found["val_error"]
         at = min(int(np.searchsorted(false, allowed)), len(order) - 1)
         out.append(round(float(score[chosen][order][at]), 3))
-        print(f"sensitivity {sensitivity:3}: bar {out[-1]:+.2f}, val false/MP {false[at]:.2f}, "
-              f"sse_ratio about {1 - gain[at]:.3f}")
+        print(
+            f"sensitivity {sensitivity:3}: bar {out[-1]:+.2f}, val false/MP {false[at]:.2f}, "
+            f"sse_ratio about {1 - gain[at]:.3f}"
+        )
     return out
 
 

@@ -69,7 +69,6 @@ def deviation(image: Float, noise: float, polarity: str = "both") -> Float:
     Returns:
         float32 (H, W), 0 to `Z_MAX`.
     """
-    import cv2
 
     floor = max(FLOOR_LEVEL * noise, FLOOR)
     z = _in_local_units(image - _median(image, HALF, FINE), floor, polarity)
@@ -102,4 +101,4 @@ def _in_local_units(difference: Float, floor: float, polarity: str) -> Float:
     local = cv2.resize(local, (width, height), interpolation=cv2.INTER_LINEAR)
     signed = {"bright": difference, "dark": -difference}.get(polarity, size)
     out = np.divide(signed, local, out=local)
-    return out if polarity == "both" else np.maximum(out, 0, out=out)
+    return np.asarray(np.maximum(out, 0, out=out), np.float32)

@@ -1,9 +1,14 @@
 """What is measured of a candidate to tell an artefact from a detail of the picture."""
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from darkroom.scan import Bytes, Float, FrameStats
 from darkroom_backends.classical.refine import ellipse, estimate
+
+Where: TypeAlias = NDArray[np.bool_]
 
 NAMES = (
     "sign",
@@ -56,7 +61,7 @@ def features(image: Float, mask: Bytes, stats: FrameStats) -> Float:
 
     tiny = np.float32(1e-4)
     inside = mask > 0
-    near = cv2.dilate(mask, ellipse(2))
+    near = np.asarray(cv2.dilate(mask, ellipse(2)), np.uint8)
     ring = (cv2.dilate(mask, ellipse(8)) > 0) & (cv2.dilate(mask, ellipse(3)) == 0)
     far = cv2.dilate(mask, ellipse(4)) == 0
     guess = estimate(image, near)
@@ -136,7 +141,7 @@ def _noise_at(stats: FrameStats, level: float) -> float:
     return float(np.interp(level, stats.noise_levels, stats.noise_curve))
 
 
-def _shape(image: Float, inside: Bytes, ring: Bytes) -> tuple[float, float, float, float, float]:
+def _shape(image: Float, inside: Where, ring: Where) -> tuple[float, float, float, float, float]:
     """(length, width, elongation, solidity, difference of the levels on both long sides)."""
     rows, columns = np.nonzero(inside)
     y, x = rows - rows.mean(), columns - columns.mean()

@@ -36,8 +36,8 @@ def refine_mask(image: Float, mask: Bytes, noise: float) -> Bytes:
     """
     import cv2
 
-    reach = cv2.dilate(mask, ellipse(REACH))
-    excess = cv2.blur(image - estimate(image, reach), (3, 3))
+    reach = np.asarray(cv2.dilate(mask, ellipse(REACH)), np.uint8)
+    excess = np.asarray(cv2.blur(np.subtract(image, estimate(image, reach)), (3, 3)))
     sign = np.sign(float(excess[mask > 0].mean()))
     soft = ((sign * excess > RIM * noise) & (reach > 0)).astype(np.uint8) * 255
     grown = mask
