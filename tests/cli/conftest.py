@@ -14,7 +14,6 @@ from darkroom.cli.main import main
 from darkroom.plugins import manager
 
 FIXTURES = Path(__file__).resolve().parent.parent / "plugins_fixture"
-BASE = ("--backend", "tophat", "--max-memory", "4GiB")
 
 
 class Result:
@@ -44,6 +43,12 @@ def darkroom(monkeypatch, capfd, tmp_path):
     manager.installed.cache_clear()
     for name in [name for name in sys.modules if name.startswith("fixture_")]:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def fixtures():
+    """The folder of fixture plugins."""
+    return FIXTURES
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-BASE = ("--backend", "tophat", "--max-memory", "4GiB", "--max-coverage", "10%")
+BASE = ("--backend", "tophat", "--grain", "none", "--max-coverage", "10%")
 
 
 def clean(darkroom, *arguments):
@@ -29,9 +29,7 @@ def test_one_scan_gets_a_clean_one_beside_it_with_a_receipt(darkroom, scan):
     result = clean(darkroom, source)
     assert result.code == 0, result.err
     assert result.out == ""
-    assert names(source.parent) == ["scan.receipt.json", "scan.tif", "scan_clean.tif"] or names(
-        source.parent
-    ) == ["scan.tif", "scan_clean.receipt.json", "scan_clean.tif"]
+    assert names(source.parent) == ["scan.tif", "scan_clean.receipt.json", "scan_clean.tif"]
     assert digest(source) == before
     old, new = tifffile.imread(source), tifffile.imread(source.with_name("scan_clean.tif"))
     assert new.dtype == old.dtype and new.shape == old.shape
@@ -167,7 +165,9 @@ def test_wrong_requests_are_told_in_one_line(darkroom, scan, arguments, code, te
 
 def test_flags_win_over_the_preset(darkroom, scan, tmp_path):
     preset = tmp_path / "mine.toml"
-    preset.write_text('backend = "tophat"\nsensitivity = 20\nseed = 4\nmax_coverage = 0.1\n')
+    preset.write_text(
+        'backend = "tophat"\nsensitivity = 20\nseed = 4\nmax_coverage = 0.1\ngrain = "none"\n'
+    )
     result = darkroom("clean", scan(), "--preset", preset, "--sensitivity", "60", "--json")
     assert result.code == 0, result.err
     options = result.records[0]["options"]
@@ -208,7 +208,7 @@ def test_a_given_mask_is_repaired_exactly(darkroom, scan, tmp_path):
     mask = np.zeros((90, 120), np.uint8)
     mask[40:44, 50:58] = 255
     Image.fromarray(mask).save(tmp_path / "m.png")
-    result = clean(darkroom, source, "--mask", tmp_path / "m.png", "--grain", "none")
+    result = clean(darkroom, source, "--mask", tmp_path / "m.png")
     assert result.code == 0, result.err
     changed = tifffile.imread(source) != tifffile.imread(tmp_path / "scan_clean.tif")
     assert changed[mask > 0].any() and not changed[mask == 0].any()

@@ -92,7 +92,9 @@ def test_a_bug_in_one_file_does_not_stop_the_batch(darkroom, scan, monkeypatch):
         return real(source, *rest, **settings)
 
     monkeypatch.setattr(batch, "clean_file", sometimes)
-    result = darkroom("clean", scan("a.tif"), scan("b.tif"), "--backend", "tophat", "--json")
+    result = darkroom(
+        "clean", scan("a.tif"), scan("b.tif"), "--backend", "tophat", "--grain", "none", "--json"
+    )
     assert [r["status"] for r in result.records] == ["failed", "done"], result.err
     assert (
         result.code == 1 and "bug in darkroom: ZeroDivisionError: oh" in result.records[0]["error"]
@@ -123,10 +125,8 @@ def test_plugins_check_is_content_with_good_plugins(darkroom):
     assert "fixture-good 1.0" in darkroom("plugins", "list").out
 
 
-def test_broken_plugins_are_shown_and_harm_nothing(program, scan):
-    from conftest import FIXTURES
-
-    everything = sorted(folder.name for folder in FIXTURES.iterdir() if folder.is_dir())
+def test_broken_plugins_are_shown_and_harm_nothing(program, scan, fixtures):
+    everything = sorted(folder.name for folder in fixtures.iterdir() if folder.is_dir())
     checked = program("plugins", "check", plugins=everything)
     assert checked.code == 1
     for cause in (
@@ -137,7 +137,17 @@ def test_broken_plugins_are_shown_and_harm_nothing(program, scan):
     ):
         assert cause in checked.out
     cleaned = program(
-        *("clean", scan(), "--backend", "tophat", "--max-coverage", "10%", "--json"),
+        *(
+            "clean",
+            scan(),
+            "--backend",
+            "tophat",
+            "--grain",
+            "none",
+            "--max-coverage",
+            "10%",
+            "--json",
+        ),
         plugins=everything,
     )
     assert cleaned.code == 0, cleaned.err
@@ -174,10 +184,10 @@ def test_a_closed_pipe_is_no_complaint(program):
     assert "Traceback" not in done.stderr and "Broken" not in done.stderr
 
 
-def test_ctrl_c_ends_with_130_and_leaves_no_output(scan, tmp_path):
+def test_ctrl_c_ends_with_130_and_leaves_no_output(scan, tmp_path, fixtures):
     source = scan(height=3000, width=4000, spots=40)
-    settings = ("--tile", "64", "--jobs", "1", "--backend", "tophat", "-o", tmp_path / "out.tif")
-    environment = os.environ | {"PYTHONPATH": str(_good())}
+    settings = ("--tile", "64", "--jobs", "1", "--backend", "tophat", "--grain", "none")
+    environment = os.environ | {"PYTHONPATH": str(fixtures / "good")}
     process = subprocess.Popen(
         [sys.executable, "-m", "darkroom.cli.main", "clean", source, *settings],
         stderr=subprocess.PIPE,
@@ -192,12 +202,6 @@ def test_ctrl_c_ends_with_130_and_leaves_no_output(scan, tmp_path):
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["scan.tif"]
-
-
-def _good():
-    from conftest import FIXTURES
-
-    return FIXTURES / "good"
 
 
 def test_records_are_written_as_they_come(darkroom, scan):
