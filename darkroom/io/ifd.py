@@ -7,7 +7,7 @@ EXIF 2.3, section 4.5; BigTIFF as libtiff defines it).
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -56,6 +56,13 @@ class Layout:
         """Struct code of the number of entries."""
         return self.order + ("Q" if self.big else "H")
 
+    def pack_header(self, first: int) -> bytes:
+        """The start of a file whose first directory is at `first`."""
+        mark = b"II" if self.order == "<" else b"MM"
+        if self.big:
+            return mark + struct.pack(self.order + "HHHQ", 43, 8, 0, first)
+        return mark + struct.pack(self.order + "HI", 42, first)
+
     def pack_pointer(self, value: int) -> bytes:
         """An offset as it is stored."""
         return struct.pack(self.order + ("Q" if self.big else "I"), value)
@@ -102,9 +109,7 @@ def retype(tag: Tag, source: ByteOrder, target: ByteOrder) -> Tag:
     return Tag(tag.code, tag.dtype, tag.count, turned, tag.ifd)
 
 
-def pack_directory(
-    tags: Iterable[Tag], layout: Layout, offset: int, following: int = 0
-) -> bytes:
+def pack_directory(tags: Iterable[Tag], layout: Layout, offset: int, following: int = 0) -> bytes:
     """A directory with the values that do not fit its entries, to be stored at `offset`.
 
     Args:
@@ -116,10 +121,11 @@ def pack_directory(
     entries = sorted({tag.code: tag for tag in tags}.values(), key=lambda tag: tag.code)
     head = struct.calcsize(layout.count_code) + layout.entry * len(entries) + layout.pointer
     table, values = bytearray(struct.pack(layout.count_code, len(entries))), bytearray()
+    code = layout.order + ("HHQ" if layout.big else "HHI")
     for tag in entries:
         data = pack_value(tag, layout.order)
         count = len(data) // SIZES[tag.dtype]
-        table += struct.pack(layout.order + ("HHQ" if layout.big else "HHI"), tag.code, tag.dtype, count)
+        table += struct.pack(code, tag.code, tag.dtype, count)
         if len(data) <= layout.pointer:
             table += data.ljust(layout.pointer, b"\0")
         else:
@@ -186,7 +192,7 @@ def parse_exif(block: bytes) -> tuple[ByteOrder, list[Tag]]:
     block = block.removeprefix(b"Exif\0\0")
     if block[:4] not in (b"II*\0", b"MM\0*"):
         raise IfdError("not an EXIF block")
-    order = cast(ByteOrder, "<" if block[:2] == b"II" else ">")
+    order: ByteOrder = "<" if block[:2] == b"II" else ">"
 
     def read(offset: int, count: int) -> bytes:
         data = block[offset : offset + count]

@@ -4,7 +4,6 @@ import os
 import tempfile
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -81,7 +80,7 @@ class Spool:
         return data
 
     def _write(self, first_pixel: int, pixels: NDArray[Any]) -> None:
-        view = memoryview(pixels).cast("B") if pixels.size else memoryview(b"")
+        view = pixels.reshape(-1).view(np.uint8).data
         offset = first_pixel * self._pixel
         with writing(self._folder / "temporary file"):
             while view:
@@ -95,9 +94,7 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

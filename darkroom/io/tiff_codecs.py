@@ -69,7 +69,7 @@ def decode(data: bytes, coding: Coding, columns: int, rows: int, most_rows: int)
         SegmentError: if the data are damaged or too short.
     """
     if coding.reversed_bits:
-        data = imagecodecs.bitorder_decode(data)
+        data = bytes(imagecodecs.bitorder_decode(data))
     if coding.compression == JPEG:
         return _decode_jpeg(data, coding, columns, rows)
     row_bytes = coding.row_bytes(columns)
@@ -108,7 +108,9 @@ def encode(pixels: NDArray[Any], coding: Coding, level: int | None = None) -> by
         return data.tobytes()
     if coding.compression == PACKBITS:
         # TIFF wants every row packed by itself.
-        return bytes(imagecodecs.packbits_encode(data.view(np.uint8).reshape(len(data), -1), axis=-1))
+        return bytes(
+            imagecodecs.packbits_encode(data.view(np.uint8).reshape(len(data), -1), axis=-1)
+        )
     return bytes(_ENCODERS[coding.compression](data.tobytes(), level))
 
 
@@ -138,6 +140,8 @@ def _decode_jpeg(data: bytes, coding: Coding, columns: int, rows: int) -> NDArra
         size = jpeg_size(data)
         if size.width * size.height > 2 * columns * rows + 4096:
             raise SegmentError("larger than its page says")
+        if data.find(b"\xff\xd9", data.find(b"\xff\xda")) < 0:
+            raise SegmentError("its end marker is missing")
         pixels = np.asarray(
             imagecodecs.jpeg_decode(data, tables=coding.tables, colorspace=space, outcolorspace=out)
         )
@@ -158,7 +162,7 @@ _DECODERS: dict[int, Callable[[bytes, int], Raw]] = {
     PACKBITS: lambda data, most: bytes(imagecodecs.packbits_decode(data, out=most)),
     ZSTD: lambda data, most: bytes(imagecodecs.zstd_decode(data, out=most)),
 }
-_ENCODERS: dict[int, Callable[[bytes, int | None], bytes]] = {
+_ENCODERS: dict[int, Callable[[bytes, int | None], Raw]] = {
     LZW: lambda data, level: imagecodecs.lzw_encode(data),
     DEFLATE: lambda data, level: imagecodecs.deflate_encode(data, level=level or 6),
     OLD_DEFLATE: lambda data, level: imagecodecs.deflate_encode(data, level=level or 6),

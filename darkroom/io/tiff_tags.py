@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from darkroom.io.ifd import ByteOrder, unpack_value
 from darkroom.scan import Metadata, Tag
 
-SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 254, 256, 257, 258, 259, 262, 266
-DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, ORIENTATION, SAMPLES = 270, 271, 272, 273, 274, 277
-ROWS_PER_STRIP, STRIP_COUNTS, X_RESOLUTION, Y_RESOLUTION, PLANAR = 278, 279, 282, 283, 284
-RESOLUTION_UNIT, SOFTWARE, DATE_TIME, ARTIST, PREDICTOR = 296, 305, 306, 315, 317
+SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+FILL_ORDER, DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, ORIENTATION = 266, 270, 271, 272, 273, 274
+SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS, X_RESOLUTION, Y_RESOLUTION = 277, 278, 279, 282, 283
+PLANAR, RESOLUTION_UNIT, SOFTWARE, DATE_TIME, ARTIST, PREDICTOR = 284, 296, 305, 306, 315, 317
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, SUB_IFDS = 322, 323, 324, 325, 330
 EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, XMP, COPYRIGHT = 338, 339, 347, 700, 33432
 IPTC, PHOTOSHOP, EXIF_IFD, ICC, GPS_IFD = 33723, 34377, 34665, 34675, 34853
@@ -26,6 +26,8 @@ STRUCTURAL = frozenset(
 # A TIFF with a DNG version is taken for a DNG by raw converters, which would then ignore the
 # picture's own encoding.
 DNG_MARKS = frozenset({DNG_VERSION, DNG_BACKWARD})
+# Photoshop opens these instead of the picture: they would show it as it was before cleaning.
+STALE = {37724: "Photoshop layers, which hold the picture before cleaning"}
 LARGEST_VALUE = 64 << 20  # bytes; larger values are embedded originals, not metadata
 
 NAMES = {DESCRIPTION: "ImageDescription", MAKE: "Make", MODEL: "Model", SOFTWARE: "Software"}

@@ -124,13 +124,11 @@ class Repair:
             # Neighbours in the box of a huge part are filled twice, alike both times.
             chosen: NDArray[np.bool_] = read_plane(self.mask, cell) > 0
             return chosen
-        anchor = (part.anchor[0] - part.window.x, part.anchor[1] - part.window.y)
-        whole = pick(read_plane(self.mask, part.window), 1, anchor)
+        whole = pick(read_plane(self.mask, part.window), 1, part.start)
         return whole[cell.relative_to(part.window).slices]
 
     def _filled(self, cell: Window, read: Window, mask: Bytes) -> tuple[Float, Float]:
         """(image, filled image) over `read`, both with the scan's own channels."""
-        channels = self.cutter.scan.info.channels
         tile = self.cutter.tile(cell, read, "any", mask)
         if self.inpainter is None:
             assert self.fill is not None
