@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from darkroom.errors import InputError, OutputError, UsageError
+from darkroom.errors import InputError, UsageError
 from darkroom.io.files import PositionedFile
 from darkroom.io.scratch import Scratch
 from darkroom.io.sink import ScanSink
@@ -119,13 +119,9 @@ def create_scan(
         options: further options of the writer.
 
     Raises:
-        OutputError: if the file exists, is the source itself, or its folder cannot be written.
+        OutputError: if the file exists or its folder cannot be written.
         UsageError: if no writer knows the suffix, or the format cannot hold these pixels.
     """
-    if path.exists() and info.path.exists() and path.samefile(info.path):
-        raise OutputError(
-            f"{path}: is the source itself, which is never overwritten", hint="name another file"
-        )
     suffix = path.suffix.lower()
     for spec in sorted(writers, key=lambda spec: -spec.priority):
         if suffix in spec.suffixes:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import copy_scan, make_info, make_picture, write_scan
+from pictures import make_info, make_picture, write_scan
 
 from darkroom.errors import InputError, OutputError
 from darkroom.geometry import Window
@@ -184,14 +184,3 @@ def test_positioned_reads(tmp_path) -> None:
         (tmp_path / "a").write_bytes(b"01")
         with pytest.raises(InputError, match="became shorter"):
             file.read(3, 4)
-
-
-def test_the_source_is_never_the_target(tmp_path) -> None:
-    pixels = make_picture((8, 8, 3), "u1")
-    write_scan(tmp_path / "a.tif", make_info(pixels), pixels)
-    before = (tmp_path / "a.tif").read_bytes()
-    (tmp_path / "link.tif").symlink_to(tmp_path / "a.tif")
-    for name in ("a.tif", "link.tif"):
-        with pytest.raises(OutputError, match="is the source itself"):
-            copy_scan(tmp_path / "a.tif", tmp_path / name, overwrite=True)
-    assert (tmp_path / "a.tif").read_bytes() == before
