@@ -34,10 +34,9 @@ def photograph(megapixels: float = MEGAPIXELS, seed: int = 0, grain: float = GRA
     from skimage import data
 
     side = round((megapixels * 1e6) ** 0.5)
-    small: Float = np.asarray(data.astronaut(), np.float32) / 255  # type: ignore[no-untyped-call]
-    image: Float = np.asarray(
-        cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC), np.float32
-    )
+    small = np.asarray(data.astronaut(), np.float32) / np.float32(255)  # type: ignore[no-untyped-call]
+    enlarged = cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
+    image: Float = np.asarray(enlarged, np.float32)
     np.clip(image, 0, 1, out=image)
     if grain > 0:
         rng = np.random.default_rng(seed)
