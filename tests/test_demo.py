@@ -7,8 +7,6 @@ import pytest
 import tifffile
 from PIL import Image
 
-pytest.importorskip("darkroom.dataset.synth")
-
 from darkroom.demo import DPI, ROWS, Film, _photograph, run_demo
 from darkroom.errors import OutputError
 
@@ -61,16 +59,6 @@ def test_the_same_seed_gives_the_same_film_and_another_another():
         return next(Film(_photograph(), 400, ROWS, seed).rows())[2]
 
     assert (first(1) == first(1)).all() and (first(1) != first(2)).any()
-
-
-def test_grain_has_no_seam_between_bands():
-    film = Film(np.full((64, 64, 3), 0.5, np.float32), 512, 2 * ROWS, 0)
-    film.damage = []
-    image = np.concatenate([t for _, t, _, _ in film.rows()]).astype(float)
-    steps = np.abs(np.diff(image, axis=0)).mean(axis=(1, 2))
-    seam = steps[ROWS - 1]
-    assert steps.min() * 0.98 <= seam <= steps.max() * 1.02
-    assert abs(seam - steps.mean()) < 4 * steps.std()
 
 
 def test_an_earlier_demonstration_is_not_replaced_unasked(made):
