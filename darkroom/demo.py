@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from darkroom.dataset.photograph import GRAIN, add_grain, srgb_profile
 from darkroom.dataset.synth import DamageModel, apply
 from darkroom.errors import OutputError
 from darkroom.geometry import Window, bands
@@ -25,6 +24,9 @@ from darkroom.scan import Bytes, ColorProfile, Encoding, Float, Pixels, ScanInfo
 
 WIDTH, HEIGHT, DPI = 4000, 3000, 4000
 ROWS = 250  # of a band; grain is drawn by bands, so this belongs to the picture
+GRAIN = 0.022  # standard deviation in the mid-tones, of full scale
+GRAIN_BLUR = 0.8  # pixels; grain at 4000 dpi is a little coarser than a pixel
+GRAIN_COLOUR = 0.5  # share of the grain that each dye layer has of its own
 FULL = 65_535
 
 
@@ -46,8 +48,7 @@ class Film:
     def rows(self) -> Iterator[tuple[Window, Pixels, Pixels, Bytes]]:
         """Bands of (window, clean uint16, damaged uint16, mask of the damage)."""
         for window in bands(self.frame.width, self.frame.height, ROWS):
-            rng = np.random.default_rng([self.seed, window.y])
-            clean = add_grain(np.clip(self._enlarged(window), 0, 1), GRAIN, rng)
+            clean = np.clip(self._enlarged(window) + self._grain(window), 0, 1)
             clean = (clean * FULL).round().astype(np.float32) / np.float32(FULL)
             damaged, mask = apply(clean, self.damage, window)
             truth, scan = ((a * FULL).round().astype(np.uint16) for a in (clean, damaged))
@@ -72,6 +73,33 @@ class Film:
                 borderMode=cv2.BORDER_REFLECT_101,
             )
         )
+
+    def _grain(self, window: Window) -> Float:
+        """Noise with the correlation of film grain, strongest in the mid-tones."""
+        import cv2
+
+        margin = 4
+        noise = np.concatenate(
+            [
+                self._white(window.y // ROWS - 1)[-margin:],
+                self._white(window.y // ROWS)[: window.height],
+                self._white(window.y // ROWS + 1)[:margin],
+            ]
+        )
+        smooth = cv2.GaussianBlur(noise, (0, 0), GRAIN_BLUR)[margin : margin + window.height]
+        # The blur of independent unit noise has this deviation: 1 / (2 sqrt(pi) sigma).
+        smooth *= 2 * np.sqrt(np.pi) * GRAIN_BLUR
+        tone = self._enlarged(window).mean(axis=2, keepdims=True)
+        strength = GRAIN * (0.35 + 2.6 * tone * (1 - tone))
+        return np.asarray(smooth * strength, np.float32)
+
+    def _white(self, band: int) -> Float:
+        """Unit noise of one band, partly common to the three dye layers."""
+        rng = np.random.default_rng([self.seed, band + 1])
+        noise = rng.standard_normal((ROWS, self.frame.width, 4), np.float32)
+        own = np.float32(np.sqrt(GRAIN_COLOUR))
+        common = np.float32(np.sqrt(1 - GRAIN_COLOUR))
+        return own * noise[..., :3] + common * noise[..., 3:]
 
 
 @dataclass(slots=True)
@@ -187,6 +215,9 @@ def _photograph() -> Float:
 
 
 def _write_scan(film: Film, path: Path, overwrite: bool, progress: Progress) -> None:
+    from PIL import ImageCms
+
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     info = ScanInfo(
         path,
         "tiff",
@@ -195,7 +226,7 @@ def _write_scan(film: Film, path: Path, overwrite: bool, progress: Progress) -> 
         3,
         np.dtype(np.uint16),
         photometric="rgb",
-        profile=ColorProfile(srgb_profile(), Encoding.GAMMA),
+        profile=ColorProfile(icc, Encoding.GAMMA),
         resolution=(float(DPI), float(DPI)),
     )
     progress.stage("making the scan", film.frame.area)

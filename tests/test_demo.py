@@ -61,6 +61,14 @@ def test_the_same_seed_gives_the_same_film_and_another_another():
     assert (first(1) == first(1)).all() and (first(1) != first(2)).any()
 
 
+def test_grain_has_no_seam_between_bands():
+    film = Film(np.full((64, 64, 3), 0.5, np.float32), 512, 2 * ROWS, 0)
+    film.damage = []
+    image = np.concatenate([t for _, t, _, _ in film.rows()]).astype(float)
+    steps = np.abs(np.diff(image, axis=0)).mean(axis=(1, 2))
+    assert abs(steps[ROWS - 1] - steps.mean()) < 4 * steps.std()
+
+
 def test_an_earlier_demonstration_is_not_replaced_unasked(made):
     with pytest.raises(OutputError, match="already exists"):
         run_demo(made.scan.parent, seed=3, width=800, height=600)
