@@ -19,8 +19,8 @@ from darkroom_backends.classical.features import NAMES, features
 
 TABLE = "judge.json"
 PLAIN_FROM = 25.0  # the sensitivity from which the rule of plain ground holds
-# On plain ground a feature is below (negative sign: above) this. Of such candidates 97 % were
-# artefacts on the film the trees were fitted on, and as many on other families.
+# On plain ground a feature is below (negative sign: above) this. Chosen on the families the trees
+# were fitted on and those their bars were read off, where nearly all such candidates are artefacts.
 PLAIN = {
     "far_high": 0.15,
     "far_low": 0.3,
