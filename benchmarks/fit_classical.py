@@ -275,6 +275,7 @@ def main():
     parser.add_argument("--cache", type=Path, help="keep or reuse the measured candidates")
     args = parser.parse_args()
     from darkroom_backends.classical.features import NAMES
+    from darkroom_backends.classical.judge import caution
 
     if args.cache and args.cache.is_file():
         found = dict(np.load(args.cache))
@@ -292,7 +293,7 @@ def main():
         "depth": DEPTH,
         "base": float(np.ravel(model._baseline_prediction)[0]),
         "sensitivity": list(ALLOWED),
-        "bar": bars(found, model.decision_function(found["x"])),
+        "bar": bars(found, model.decision_function(found["x"]) - caution(found["x"])),
         "feature": feature,
         "threshold": threshold,
         "leaf": leaf,

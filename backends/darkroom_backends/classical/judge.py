@@ -18,6 +18,7 @@ from darkroom.scan import Float, FrameStats, Tile
 from darkroom_backends.classical.features import NAMES, features
 
 TABLE = "judge.json"
+LARGE, LARGE_SLOPE = 5.0, 1.0  # logarithm of an area in pixels; log-odds per unit of it
 PLAIN_FROM = 25.0  # the sensitivity from which the rule of plain ground holds
 # On plain ground a feature is below (negative sign: above) this. Chosen on the families the trees
 # were fitted on and those their bars were read off, where nearly all such candidates are artefacts.
@@ -99,10 +100,23 @@ class Judge:
         assert crop.mask is not None
         values = features(crop.luminance(), crop.mask, stats)
         bar = float(np.interp(sensitivity, self.sensitivities, self.bars))
-        margin = self.trees.log_odds(values) - bar
+        margin = self.trees.log_odds(values) - float(caution(values)) - bar
         if sensitivity >= PLAIN_FROM and on_plain_ground(values):
             margin = max(margin, 0.0)
         return float(1.0 / (1.0 + np.exp(-np.clip(margin, -30.0, 30.0))))
+
+
+def caution(values: Float) -> Float:
+    """Log-odds taken off large candidates, since a wrong one costs its area.
+
+    Args:
+        values: features of one candidate (n,), or of many (m, n).
+
+    Returns:
+        float32 () or (m,).
+    """
+    area = values[..., NAMES.index("area")]
+    return np.asarray(np.maximum(0, LARGE_SLOPE * (area - LARGE)), np.float32)
 
 
 def on_plain_ground(values: Float) -> bool:
