@@ -195,6 +195,10 @@ def _standard(image: Float) -> Float:
     return clipped
 
 
+def _smooth(image: Float) -> Float:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.float32)
+
+
 def _padded(image: Float, width: int, height: int) -> Float:
     return np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1])))
 
@@ -224,8 +228,8 @@ def _shifts(
             here = _map(matrix, np.array([[window.x, window.y], [window.right, window.bottom]]))
             if (here < -MARGIN).any() or (here > np.array(truth_size) + MARGIN).any():
                 continue
-            a = cv2.GaussianBlur(scan(window), (0, 0), 1.0)
-            b = cv2.GaussianBlur(warp(truth, truth_size, matrix, window), (0, 0), 1.0)
+            a = _smooth(scan(window))
+            b = _smooth(warp(truth, truth_size, matrix, window))
             if min(a.std(), b.std()) < 0.5:
                 continue
             try:
@@ -236,7 +240,7 @@ def _shifts(
                 continue
             centre = np.array([window.x + (side - 1) / 2, window.y + (side - 1) / 2])
             at.append(centre)
-            to.append(_map(matrix, (centre + found[:, 2])[None])[0])
+            to.append(_map(matrix, (centre + found[:, 2].astype(np.float64))[None])[0])
             quality.append(q)
     median = float(np.median(quality)) if quality else 0.0
     return np.array(at), np.array(to), median
