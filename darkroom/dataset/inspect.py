@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def _bins(values: Sequence[float], edges: Sequence[int]) -> list[tuple[str, int]
     counts, _ = np.histogram(values, edges)
     labels = [
         f"{a} to {b - 1}" if b < 1 << 30 else f"{a} and more"
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
+        for a, b in pairwise(edges)
     ]
     return list(zip(labels, (int(c) for c in counts), strict=True))
 
