@@ -41,10 +41,7 @@ def histograms(manifest: Manifest) -> dict[str, list[tuple[str, int]]]:
 
 def _bins(values: Sequence[float], edges: Sequence[int]) -> list[tuple[str, int]]:
     counts, _ = np.histogram(values, edges)
-    labels = [
-        f"{a} to {b - 1}" if b < 1 << 30 else f"{a} and more"
-        for a, b in pairwise(edges)
-    ]
+    labels = [f"{a} to {b - 1}" if b < 1 << 30 else f"{a} and more" for a, b in pairwise(edges)]
     return list(zip(labels, (int(c) for c in counts), strict=True))
 
 
