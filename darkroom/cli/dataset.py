@@ -103,7 +103,10 @@ def _show(manifest: "Manifest", as_json: bool) -> None:
         )
         for split, s in summary.items()
     ]
-    headers = ["SPLIT", "TILES", "PHOTOS", "FAMILIES", "FLAGGED", "ARTEFACTS", "DAMAGED", "MSE", "LEAKED"]
+    headers = (
+        *("SPLIT", "TILES", "PHOTOS", "FAMILIES", "FLAGGED"),
+        *("ARTEFACTS", "DAMAGED", "MSE", "LEAKED"),
+    )
     console.table(headers, rows)
 
 

@@ -34,7 +34,8 @@ def photograph(megapixels: float = MEGAPIXELS, seed: int = 0, grain: float = GRA
     from skimage import data
 
     side = round((megapixels * 1e6) ** 0.5)
-    small: Float = np.asarray(data.astronaut(), np.float32) / 255  # type: ignore[no-untyped-call]
+    bundled = data.astronaut()  # type: ignore[no-untyped-call]
+    small = (np.asarray(bundled) / 255).astype(np.float32)
     image: Float = np.asarray(
         cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC), np.float32
     )

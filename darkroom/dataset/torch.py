@@ -1,4 +1,4 @@
-"""A data set's tiles as tensors, and augmentation on the device. The one module that needs torch."""
+"""A data set's tiles as tensors, and augmentation on the device; only this module needs torch."""
 
 from collections.abc import Sequence
 from typing import Any, TypedDict
