@@ -3,8 +3,8 @@
     python benchmarks/dataset_figures.py FOLDER
 
 FOLDER is the data set's folder with `film/` in it. Prints: build time and MP/s; tiles leaked by the
-family split, by the paper's and by the published one; share of flagged tiles; agreement (IoU) of the
-masks with the difference of exact pairs; and the error of registration on pairs that are shifted,
+family split, by the paper's and by the published one; share of flagged tiles; agreement (IoU) of
+the masks with the difference of exact pairs; and the error of registration on pairs that are shifted,
 turned and scaled by known amounts.
 """
 
@@ -73,9 +73,7 @@ def report_build(folder: Path) -> None:
     megapixels = sum(p.width * p.height for p in manifest.pairs) / 1e6
     flagged = sum(bool(t.flags) for t in manifest.tiles) / len(manifest.tiles)
     print(f"build: {len(manifest.pairs)} pairs, {len(manifest.tiles)} tiles, {len(wrong)} failed")
-    print(
-        f"  {seconds:.1f} s, {megapixels / seconds:.2f} MP/s, {100 * flagged:.1f} % of tiles flagged"
-    )
+    print(f"  {seconds:.1f} s, {megapixels / seconds:.2f} MP/s, {100 * flagged:.1f} % flagged")
     print("  leaks", manifest.leaks())
     both = either = 0
     for tile in manifest.tiles:
