@@ -2,10 +2,10 @@
 
     python benchmarks/dataset_figures.py FOLDER
 
-FOLDER is the data set's folder with `film/` in it. Prints: build time and MP/s; tiles leaked by the
-family split, by the paper's and by the published one; share of flagged tiles; agreement (IoU) of
-the masks with the difference of exact pairs; and the error of registration on pairs that are shifted,
-turned and scaled by known amounts.
+FOLDER is the data set's folder with `film/` in it. Prints: build time and MP/s; tiles leaked by
+the family split, by the paper's and by the published one; share of flagged tiles; agreement (IoU)
+of the masks with the difference of exact pairs; and the error of registration on pairs that are
+shifted, turned and scaled by known amounts.
 """
 
 import csv

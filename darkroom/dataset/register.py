@@ -21,6 +21,7 @@ Matrix: TypeAlias = NDArray[np.float64]  # (2, 3): scan x, y, 1 -> truth x, y
 Reader: TypeAlias = Callable[[Window], Float]  # grey float32 (H, W) in 8-bit levels
 
 COARSE = 768  # longest side of the pictures for coarse alignment
+BAND_PIXELS = 2_000_000  # read at a time to make a picture smaller
 WINDOW = 192  # side of a window for fine alignment
 GRID = 7  # windows across and down
 MARGIN = 24  # pixels round a window, so that filters see past its edge
@@ -147,8 +148,9 @@ def reduced(read: Reader, size: tuple[int, int], factor: float) -> Float:
         return read(Window(0, 0, width, height))
     parts = []
     edges = np.round(np.linspace(0, height, small[1] + 1)).astype(int)
-    for start in range(0, small[1], 32):
-        stop = min(start + 32, small[1])
+    step = max(1, int(BAND_PIXELS / (factor * width)))
+    for start in range(0, small[1], step):
+        stop = min(start + step, small[1])
         y, bottom = int(edges[start]), int(edges[stop])
         band = read(Window(0, y, width, bottom - y))
         parts.append(cv2.resize(band, (small[0], stop - start), interpolation=cv2.INTER_AREA))

@@ -86,6 +86,11 @@ def test_family_split_is_deterministic_and_fair() -> None:
         split_families(sizes, val=0.5, test=0.5)
 
 
+def test_something_is_left_to_train_on_however_few_families() -> None:
+    assert split_families({"a": 5}) == {"a": "train"}
+    assert sorted(split_families({"a": 50, "b": 50}).values()) == ["test", "train"]
+
+
 def test_random_split_has_the_papers_shares() -> None:
     drawn = Counter(split_at_random([str(n) for n in range(300)]))
     assert drawn == {"train": 200, "val": 100}
