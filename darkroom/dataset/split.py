@@ -19,7 +19,7 @@ def split_families(
 
     Families are put in the order of a hash of seed and name, so that one more family moves few
     others; the first ones go to test, the next to val, the rest to train. A family that straddles
-    a limit belongs to the earlier split; where that leaves nothing for training, the last one trains.
+    a limit belongs to the earlier split; where that leaves none for training, the last one trains.
 
     Args:
         tiles: number of tiles by family.
