@@ -21,6 +21,7 @@ Matrix: TypeAlias = NDArray[np.float64]  # (2, 3): scan x, y, 1 -> truth x, y
 Reader: TypeAlias = Callable[[Window], Float]  # grey float32 (H, W) in 8-bit levels
 
 COARSE = 768  # longest side of the pictures for coarse alignment
+BAND_PIXELS = 2_000_000  # read at a time to make a picture smaller
 WINDOW = 192  # side of a window for fine alignment
 GRID = 7  # windows across and down
 MARGIN = 24  # pixels round a window, so that filters see past its edge
@@ -147,8 +148,9 @@ def reduced(read: Reader, size: tuple[int, int], factor: float) -> Float:
         return read(Window(0, 0, width, height))
     parts = []
     edges = np.round(np.linspace(0, height, small[1] + 1)).astype(int)
-    for start in range(0, small[1], 32):
-        stop = min(start + 32, small[1])
+    step = max(1, int(BAND_PIXELS / (factor * width)))
+    for start in range(0, small[1], step):
+        stop = min(start + step, small[1])
         y, bottom = int(edges[start]), int(edges[stop])
         band = read(Window(0, y, width, bottom - y))
         parts.append(cv2.resize(band, (small[0], stop - start), interpolation=cv2.INTER_AREA))
@@ -195,6 +197,10 @@ def _standard(image: Float) -> Float:
     return clipped
 
 
+def _smooth(image: Float) -> Float:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.float32)
+
+
 def _padded(image: Float, width: int, height: int) -> Float:
     return np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1])))
 
@@ -224,8 +230,8 @@ def _shifts(
             here = _map(matrix, np.array([[window.x, window.y], [window.right, window.bottom]]))
             if (here < -MARGIN).any() or (here > np.array(truth_size) + MARGIN).any():
                 continue
-            a = cv2.GaussianBlur(scan(window), (0, 0), 1.0)
-            b = cv2.GaussianBlur(warp(truth, truth_size, matrix, window), (0, 0), 1.0)
+            a = _smooth(scan(window))
+            b = _smooth(warp(truth, truth_size, matrix, window))
             if min(a.std(), b.std()) < 0.5:
                 continue
             try:
@@ -236,7 +242,7 @@ def _shifts(
                 continue
             centre = np.array([window.x + (side - 1) / 2, window.y + (side - 1) / 2])
             at.append(centre)
-            to.append(_map(matrix, (centre + found[:, 2])[None])[0])
+            to.append(_map(matrix, (centre + found[:, 2].astype(np.float64))[None])[0])
             quality.append(q)
     median = float(np.median(quality)) if quality else 0.0
     return np.array(at), np.array(to), median

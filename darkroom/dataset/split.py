@@ -19,7 +19,7 @@ def split_families(
 
     Families are put in the order of a hash of seed and name, so that one more family moves few
     others; the first ones go to test, the next to val, the rest to train. A family that straddles
-    a limit belongs to the earlier split.
+    a limit belongs to the earlier split; where that leaves none for training, the last one trains.
 
     Args:
         tiles: number of tiles by family.
@@ -40,6 +40,8 @@ def split_families(
         share = before / max(1, total)
         result[family] = "test" if share < test else "val" if share < test + val else "train"
         before += tiles[family]
+    if order and "train" not in result.values():
+        result[order[-1]] = "train"
     return result
 
 
