@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from darkroom.scan import Float, FrameStats, Tile
+from darkroom.scan import Bytes, Float, FrameStats, Tile
 
 Kind: TypeAlias = Literal["detector", "inpainter", "restorer"]
 
@@ -28,6 +28,8 @@ class TileContract:
         channels: "gray" gets luminance, "rgb" always three channels, "any" what the scan has.
         batch: most tiles given in one call (restorers).
         workspace: bytes of working memory for each pixel of a read window, for planning.
+        parallel: may be called from several threads at once.
+        grow: pixels by which the mask of an accepted component is widened before the repair.
         needs: what it cannot work without, e.g. {"infrared"}.
     """
 
@@ -37,6 +39,8 @@ class TileContract:
     channels: Literal["gray", "rgb", "any"] = "any"
     batch: int = 1
     workspace: int = 64
+    parallel: bool = True
+    grow: int = 1
     needs: frozenset[str] = frozenset()
 
 
@@ -70,6 +74,19 @@ class ComponentJudge(Protocol):
 
         `crop.read` is the component's bounding box and `margin` pixels around it. Components at
         or above 0.5 are repaired.
+        """
+
+
+@runtime_checkable
+class MaskRefiner(Protocol):
+    """A detector that says itself how far an accepted component reaches."""
+
+    margin: int
+
+    def refine(self, crop: Tile, stats: FrameStats) -> Bytes:
+        """The pixels to repair: uint8 (H, W), 0 or 255, over `crop.read`.
+
+        `crop` is as for a `ComponentJudge`. Takes the place of growing by `contract.grow`.
         """
 
 

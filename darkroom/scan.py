@@ -3,6 +3,7 @@
 Nothing here reads a file; readers in `darkroom.io` fill these types in.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -172,20 +173,27 @@ class Scan(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def read_padded(scan: Scan, window: Window) -> Pixels:
-    """The samples of a window that may stick out of the image.
+def read_padded(
+    read: Callable[[Window], Pixels], width: int, height: int, window: Window
+) -> Pixels:
+    """The samples of a window that may stick out of an image.
 
     What lies outside is the image mirrored at its edge pixels (reflect-101), as often as needed.
 
+    Args:
+        read: gives the samples of a window inside the image.
+        width: image columns.
+        height: image rows.
+        window: the pixels wanted.
+
     Returns:
-        (window.height, window.width, samples) in the file's dtype.
+        (window.height, window.width, samples) in the dtype that `read` gives.
     """
-    info = scan.info
-    rows = reflect(window.y, window.bottom, info.height)
-    columns = reflect(window.x, window.right, info.width)
+    rows = reflect(window.y, window.bottom, height)
+    columns = reflect(window.x, window.right, width)
     y, x = int(rows.min()), int(columns.min())
     inside = Window(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
-    pixels = scan.read(inside)
+    pixels = read(inside)
     if inside == window:
         return pixels
     return np.take(np.take(pixels, rows - y, axis=0), columns - x, axis=1)

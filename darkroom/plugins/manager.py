@@ -12,13 +12,13 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pluggy
 
 from darkroom import errors
 from darkroom.plugins import hookspecs
-from darkroom.protocols import BackendSpec, Cleaned, ReaderSpec, WriterSpec
+from darkroom.protocols import BackendSpec, Cleaned, Kind, ReaderSpec, WriterSpec
 
 GROUP = "darkroom.plugins"
 State = Literal["active", "failed", "duplicate"]
@@ -65,6 +65,7 @@ class Plugins:
         self.records: list[PluginRecord] = []
         self._managers: list[tuple[PluginRecord, pluggy.PluginManager]] = []
         self.backends: dict[str, BackendSpec] = {}
+        self._versions: dict[str, str] = {}
         self.readers: list[ReaderSpec] = []
         self.writers: list[WriterSpec] = []
         self.preset_packages: list[str] = []
@@ -95,14 +96,18 @@ class Plugins:
             readers = _checked(manager.hook.darkroom_readers(), ReaderSpec)
             writers = _checked(manager.hook.darkroom_writers(), WriterSpec)
             presets = _checked(manager.hook.darkroom_presets(), str)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             record.fail(error)
             return
         for spec in backends:
+            if spec.kind not in get_args(Kind):
+                record.fail(f"backend {spec.name!r} is of unknown kind {spec.kind!r}")
+                return
             if spec.name in self.backends:
                 record.fail(f"backend name {spec.name!r} is already taken")
                 return
         self.backends |= {spec.name: spec for spec in backends}
+        self._versions |= {spec.name: record.version for spec in backends}
         self.readers += readers
         self.writers += writers
         self.preset_packages += presets
@@ -129,7 +134,7 @@ class Plugins:
         for record, manager in self._managers:
             try:
                 manager.hook.darkroom_scan_cleaned(cleaned=cleaned)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 complaints.append(f"plugin {record.name}: {type(error).__name__}: {error}")
         return complaints
 
@@ -141,12 +146,22 @@ class Plugins:
         """
         problems = []
         for name, spec in self.backends.items():
+            if self.missing(spec):
+                continue  # wants something optional that is not installed: no fault of the plugin
             for dotted in filter(None, (spec.factory, spec.options)):
                 problems += _try_import(f"backend {name}", dotted)
         for kind, specs in (("reader", self.readers), ("writer", self.writers)):
             for item in specs:
                 problems += _try_import(f"{kind} {item.name}", item.opener)
         return problems
+
+    def version_of(self, backend: str) -> str:
+        """The version of the distribution that a backend came from."""
+        return self._versions[backend]
+
+    def missing(self, spec: BackendSpec) -> list[str]:
+        """Modules that a backend needs and this environment lacks; found without importing."""
+        return [module for module in spec.requires if not _findable(module)]
 
     def backend(self, name: str, kinds: Sequence[str] = ()) -> BackendSpec:
         """The backend called `name`.
@@ -166,10 +181,10 @@ class Plugins:
             )
         if kinds and spec.kind not in kinds:
             raise errors.BackendError(
-                f"backend {name!r} is a {spec.kind}, not a {' or '.join(kinds)}",
+                f"backend {name!r} is of kind {spec.kind}, not {' or '.join(kinds)}",
                 hint=f"Known: {', '.join(sorted(known)) or 'none'}.",
             )
-        missing = [module for module in spec.requires if not _findable(module)]
+        missing = self.missing(spec)
         if missing:
             raise errors.BackendError(
                 f"backend {name!r} needs {', '.join(missing)}, which is not installed",

@@ -1,0 +1,57 @@
+"""EXIF blocks: what they say of the picture, and making one of a TIFF's tags."""
+
+from typing import Any
+
+from darkroom.io import tiff_tags as T
+from darkroom.io.ifd import SHORT, pack_exif, parse_exif, unpack_value
+from darkroom.scan import ScanInfo, Tag
+
+
+def exif_values(block: bytes | None) -> dict[int, Any]:
+    """Values of the image directory of an EXIF block by tag; empty if it is damaged or None."""
+    if not block:
+        return {}
+    try:
+        order, tags = parse_exif(block)
+        return {tag.code: unpack_value(tag, order) for tag in tags if tag.ifd == "image"}
+    except Exception:
+        return {}
+
+
+def exif_orientation(block: bytes | None) -> int:
+    """Orientation 1 to 8; 1 if the block does not say."""
+    value = exif_values(block).get(T.ORIENTATION)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def exif_resolution(block: bytes | None) -> tuple[float, float] | None:
+    """(horizontal, vertical) in pixels per inch, or None."""
+    values = exif_values(block)
+    pairs = [values.get(code) for code in (T.X_RESOLUTION, T.Y_RESOLUTION)]
+    unit = values.get(T.RESOLUTION_UNIT, 2)
+    if unit not in (2, 3) or not all(
+        isinstance(pair, tuple) and len(pair) == 2 and all(pair) for pair in pairs
+    ):
+        return None
+    scale = 2.54 if unit == 3 else 1.0
+    x, y = (pair[0] / pair[1] * scale for pair in pairs if pair)
+    return x, y
+
+
+def exif_of_tags(info: ScanInfo, losses: list[str], *, keep: frozenset[int] = frozenset()) -> bytes:
+    """An EXIF block of a TIFF's tags, as far as EXIF knows them; the others go to `losses`.
+
+    Args:
+        info: the source.
+        losses: gets a phrase for each tag left out.
+        keep: tags that the target carries in another way.
+    """
+    tags = []
+    for tag in info.metadata.tags:
+        if tag.ifd != "image" or tag.code in T.EXIF_IMAGE_TAGS:
+            tags.append(tag)
+        elif tag.code not in keep:
+            losses.append(T.STALE.get(tag.code) or T.tag_name(tag.code))
+    if info.orientation != 1:
+        tags.append(Tag(T.ORIENTATION, SHORT, 1, info.orientation))
+    return pack_exif(tags, info.storage.get("byteorder", "<"))

@@ -1,0 +1,256 @@
+"""Opening a TIFF: which page is the picture, and what the file says of it.
+
+Pages are chosen by their tags and size, never by their position: scanners put thumbnails first,
+pictures into SubIFDs and infrared behind previews.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from darkroom.errors import InputError
+from darkroom.io import tiff_tags as T
+from darkroom.io.encoding import icc_encoding
+from darkroom.io.files import PositionedFile, check_size, reading
+from darkroom.io.ifd import unpack_value
+from darkroom.io.scratch import Scratch
+from darkroom.io.tiff_pages import (
+    CFA,
+    COMPRESSIONS,
+    LINEAR_RAW,
+    OTHER_COMPRESSIONS,
+    PHOTOMETRICS,
+    Page,
+    page_metadata,
+    read_pages,
+)
+from darkroom.io.tiff_read import TiffScan
+from darkroom.scan import ColorProfile, Encoding, Metadata, Plane, ScanInfo, Tag
+
+DTYPES = {(8, 1): "u1", (8, 4): "u1", (16, 1): "u2", (16, 4): "u2", (32, 3): "f4"}
+CONVERT_HINT = "convert it to 8- or 16-bit or 32-bit float grey or RGB first"
+MAX_EXTRA = 8
+REDUCED, MASK = 1, 4  # bits of NewSubfileType
+
+
+class CameraRaw(InputError):
+    """The picture is a camera's raw data, which LibRaw has to develop."""
+
+
+def open_tiff(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch) -> TiffScan:
+    """Open the picture of a TIFF file.
+
+    Raises:
+        CameraRaw: if the picture is camera raw data.
+        InputError: if the file is damaged or of a kind not supported.
+    """
+    file = PositionedFile(path)
+    try:
+        with reading(path, "TIFF file"):
+            pages = read_pages(file)
+            page = choose_picture(path, pages)
+            info = describe(file, pages, page, max_pixels)
+            return TiffScan(file, page, info, cache_bytes=cache_bytes, scratch=scratch)
+    except BaseException:
+        file.close()
+        raise
+
+
+def choose_picture(path: Path, pages: list[Page]) -> Page:
+    """The largest page that is a picture in full resolution; the first of several.
+
+    Raises:
+        InputError: if there is none.
+    """
+    whole = [page for page in pages if page.width and page.height]
+    if not whole:
+        raise InputError(f"{path}: holds no image", hint="it may be cut short")
+    full = [page for page in whole if not page.subfile & (REDUCED | MASK)] or whole
+    return max(full, key=lambda page: page.width * page.height)
+
+
+def describe(file: PositionedFile, pages: list[Page], page: Page, max_pixels: int) -> ScanInfo:
+    """What the file says of its picture."""
+    path = file.path
+    check_size(path, page.width, page.height, max_pixels)
+    dtype, channels = sample_kind(path, page)
+    extra = page.samples - channels
+    tags = page_metadata(file, page)
+    if page is not pages[0]:
+        # A picture in a SubIFD: camera, date and the like stand in the first directory.
+        tags += page_metadata(file, pages[0])
+    main = {tag.code: tag for tag in reversed(tags) if tag.ifd == "image"}
+    profile = _profile(page, main, dtype)
+    return ScanInfo(
+        path=path,
+        format="tiff",
+        width=page.width,
+        height=page.height,
+        channels=channels,
+        dtype=dtype,
+        extra=extra,
+        photometric=_photometric(page, channels),
+        profile=profile,
+        resolution=_resolution(page, main),
+        orientation=_orientation(page, main),
+        metadata=Metadata(tags=T.kept(tags), xmp=_bytes(main, T.XMP), iptc=_bytes(main, T.IPTC)),
+        infrared=find_infrared(path, pages, page, channels, main),
+        extra_kinds=(page.extra_kinds + (0,) * extra)[:extra],
+        storage=storage(page),
+        layout=layout(page, dtype),
+    )
+
+
+def sample_kind(path: Path, page: Page) -> tuple[np.dtype[Any], int]:
+    """The dtype of a page's samples and the number of picture samples.
+
+    Raises:
+        CameraRaw: for colour filter arrays and camera codecs.
+        InputError: for everything that is not supported.
+    """
+    photometric = page.photometric
+    name = PHOTOMETRICS.get(photometric, f"photometric {photometric}")
+    if photometric == CFA or (photometric == LINEAR_RAW and page.compression not in (1, 5, 8)):
+        raise CameraRaw(f"{path}: camera raw data")
+    if photometric not in (0, 1, 2, 6, LINEAR_RAW):
+        raise InputError(f"{path}: {name} images are not supported", hint=CONVERT_HINT)
+    if page.compression not in COMPRESSIONS:
+        code = page.compression
+        codec = OTHER_COMPRESSIONS.get(code, f"number {code}")
+        raise InputError(
+            f"{path}: TIFF compression {codec} is not supported",
+            hint="save it with LZW, deflate or no compression",
+        )
+    if photometric == 6 and (page.compression != 7 or page.planar):
+        raise InputError(f"{path}: YCbCr without JPEG is not supported", hint=CONVERT_HINT)
+    if len(set(page.bits)) != 1 or len(set(page.sample_formats)) != 1:
+        raise InputError(f"{path}: samples of unequal depth are not supported", hint=CONVERT_HINT)
+    bits, kind = page.bits[0], page.sample_formats[0]
+    if (bits, kind) not in DTYPES:
+        kinds = {1: "integer", 2: "signed integer", 3: "floating point", 5: "complex", 6: "complex"}
+        raise InputError(
+            f"{path}: {bits}-bit {kinds.get(kind, 'unknown')} samples are not supported",
+            hint=CONVERT_HINT,
+        )
+    _check_samples(path, page)
+    channels = 3 if photometric in (2, 6) or (photometric == LINEAR_RAW and page.samples > 2) else 1
+    if not channels <= page.samples <= channels + MAX_EXTRA:
+        raise InputError(
+            f"{path}: {page.samples} samples a pixel in an image of kind {name} are not supported",
+            hint=CONVERT_HINT,
+        )
+    return np.dtype(DTYPES[bits, kind]), channels
+
+
+def _check_samples(path: Path, page: Page) -> None:
+    if page.predictor not in (1, 2, 3) or (page.predictor == 3 and page.sample_formats[0] != 3):
+        raise InputError(f"{path}: predictor {page.predictor} is not supported", hint=CONVERT_HINT)
+    if page.compression == 7 and not page.planar and page.samples not in (1, 3):
+        raise InputError(f"{path}: JPEG with extra samples is not supported", hint=CONVERT_HINT)
+    if page.first(T.FILL_ORDER, 1) not in (1, 2):
+        raise InputError(f"{path}: its bit order is unknown", hint=CONVERT_HINT)
+
+
+def find_infrared(
+    path: Path, pages: list[Page], picture: Page, channels: int, main: dict[int, Tag]
+) -> Plane | None:
+    """The infrared plane inside the file, if it has one.
+
+    VueScan: the sample after the picture's, which ExtraSamples does not call alpha (or which
+    VueScan wrote, whatever is said). SilverFast HDRi: a grey page of the picture's size
+    with `NewSubfileType` 4.
+    """
+    software = str(unpack_value(main[T.SOFTWARE], "<")) if T.SOFTWARE in main else ""
+    unspecified = not any(kind in (1, 2) for kind in picture.extra_kinds)
+    if picture.samples > channels and (unspecified or "vuescan" in software.lower()):
+        return Plane("sample", channels, path, picture.width, picture.height)
+    for page in pages:
+        grey = page.samples == 1 and page.photometric in (0, 1) and page.bits[0] in (8, 16)
+        same = (page.width, page.height) == (picture.width, picture.height)
+        if page is not picture and page.subfile == MASK and grey and same:
+            return Plane("page", page.number, path, page.width, page.height)
+    return None
+
+
+def storage(page: Page) -> dict[str, Any]:
+    """Facts of storage that a writer may repeat."""
+    return {
+        "byteorder": page.layout.order,
+        "bigtiff": page.layout.big,
+        "compression": COMPRESSIONS[page.compression].lower().replace("uncompressed", "none"),
+        "predictor": page.predictor,
+        "planar": page.planar,
+        "tile": page.segment_size if page.tiled else None,
+        "rows_per_strip": None if page.tiled else page.segment_size[1],
+        "page": page.label,
+        "subfile": page.subfile,
+    }
+
+
+def layout(page: Page, dtype: np.dtype[Any]) -> str:
+    """The storage of a page for a person to read."""
+    columns, rows = page.segment_size
+    parts = [f"{dtype.itemsize * 8}-bit{' float' if dtype.kind == 'f' else ''}"]
+    parts.append(f"tiles of {columns} x {rows}" if page.tiled else f"strips of {rows} rows")
+    parts.append(COMPRESSIONS[page.compression])
+    if page.predictor > 1:
+        parts.append(f"predictor {page.predictor}")
+    if page.samples > 1:
+        parts.append("planar" if page.planar else "chunky")
+    parts.append("big-endian" if page.layout.order == ">" else "little-endian")
+    if page.layout.big:
+        parts.append("BigTIFF")
+    return ", ".join(parts)
+
+
+def _photometric(page: Page, channels: int) -> Literal["minisblack", "miniswhite", "rgb"]:
+    if channels == 3:
+        return "rgb"
+    return "miniswhite" if page.photometric == 0 else "minisblack"
+
+
+def _profile(page: Page, main: dict[int, Tag], dtype: np.dtype[Any]) -> ColorProfile:
+    icc = _bytes(main, T.ICC)
+    encoding = icc_encoding(icc)
+    if page.photometric == LINEAR_RAW:
+        encoding = Encoding.LINEAR
+    elif encoding is Encoding.UNKNOWN and _scanner_raw(page, main):
+        encoding = Encoding.LINEAR if dtype.itemsize > 1 else Encoding.GAMMA
+    return ColorProfile(icc, encoding)
+
+
+def _scanner_raw(page: Page, main: dict[int, Tag]) -> bool:
+    """VueScan's raw files above 8 bits are linear, those of 8 bits have gamma 2.2."""
+    software = str(unpack_value(main[T.SOFTWARE], "<")) if T.SOFTWARE in main else ""
+    return "vuescan" in software.lower() and page.samples in (1, 3, 4)
+
+
+def _resolution(page: Page, main: dict[int, Tag]) -> tuple[float, float] | None:
+    found = []
+    for code in (T.X_RESOLUTION, T.Y_RESOLUTION):
+        tag = main.get(code)
+        value = unpack_value(tag, page.layout.order) if tag else None
+        if not isinstance(value, tuple) or len(value) < 2 or not value[0] or not value[1]:
+            return None
+        found.append(value[0] / value[1])
+    unit = _integer(page, main, T.RESOLUTION_UNIT, 2)
+    if unit not in (2, 3):
+        return None  # no absolute unit: only an aspect ratio
+    scale = 2.54 if unit == 3 else 1.0
+    return found[0] * scale, found[1] * scale
+
+
+def _orientation(page: Page, main: dict[int, Tag]) -> int:
+    value = _integer(page, main, T.ORIENTATION, 1)
+    return value if 1 <= value <= 8 else 1
+
+
+def _integer(page: Page, main: dict[int, Tag], code: int, default: int) -> int:
+    value = unpack_value(main[code], page.layout.order) if code in main else default
+    value = value[0] if isinstance(value, tuple) else value
+    return value if isinstance(value, int) else default
+
+
+def _bytes(main: dict[int, Tag], code: int) -> bytes | None:
+    return main[code].value if code in main else None

@@ -1,0 +1,65 @@
+"""Which TIFF tags describe the storage of pixels, and which are worth carrying along."""
+
+from collections.abc import Iterable
+
+from darkroom.io.ifd import ByteOrder, unpack_value
+from darkroom.scan import Metadata, Tag
+
+SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+FILL_ORDER, DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, ORIENTATION = 266, 270, 271, 272, 273, 274
+SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS, X_RESOLUTION, Y_RESOLUTION = 277, 278, 279, 282, 283
+PLANAR, RESOLUTION_UNIT, SOFTWARE, DATE_TIME, ARTIST, PREDICTOR = 284, 296, 305, 306, 315, 317
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, SUB_IFDS = 322, 323, 324, 325, 330
+EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, XMP, COPYRIGHT = 338, 339, 347, 700, 33432
+IPTC, PHOTOSHOP, EXIF_IFD, ICC, GPS_IFD = 33723, 34377, 34665, 34675, 34853
+DNG_VERSION, DNG_BACKWARD = 50706, 50707
+
+# Tags that say how pixels are stored: the writer makes its own. Old-style subfile type (255),
+# free lists (288, 289), JPEG internals (512-521), subsampling and reference black/white (529-532).
+STRUCTURAL = frozenset(
+    {SUBFILE, 255, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, 263, STRIP_OFFSETS}
+    | {ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS, PLANAR, PREDICTOR, 320, 288, 289}
+    | {TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT}
+    | {JPEG_TABLES, ICC, XMP, IPTC, EXIF_IFD, GPS_IFD, *range(512, 522), *range(529, 533)}
+    | {297, 400, 401, 402, 403}
+)
+# A TIFF with a DNG version is taken for a DNG by raw converters, which would then ignore the
+# picture's own encoding.
+DNG_MARKS = frozenset({DNG_VERSION, DNG_BACKWARD})
+# Photoshop opens these instead of the picture: they would show it as it was before cleaning.
+STALE = {37724: "Photoshop layers, which hold the picture before cleaning"}
+LARGEST_VALUE = 64 << 20  # bytes; larger values are embedded originals, not metadata
+
+NAMES = {DESCRIPTION: "ImageDescription", MAKE: "Make", MODEL: "Model", SOFTWARE: "Software"}
+NAMES |= {DATE_TIME: "DateTime", ARTIST: "Artist", COPYRIGHT: "Copyright", PHOTOSHOP: "Photoshop"}
+NAMES |= {X_RESOLUTION: "XResolution", Y_RESOLUTION: "YResolution", 285: "PageName"}
+NAMES |= {RESOLUTION_UNIT: "ResolutionUnit", 316: "HostComputer", 269: "DocumentName"}
+NAMES |= {DNG_VERSION: "DNGVersion", DNG_BACKWARD: "DNGBackwardVersion", 50341: "PrintIM"}
+
+# Tags of the image directory that EXIF 2.3 knows, section 4.6.4; others do not belong there.
+EXIF_IMAGE_TAGS = frozenset(
+    {DESCRIPTION, MAKE, MODEL, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, SOFTWARE}
+    | {DATE_TIME, ARTIST, COPYRIGHT, 301, 316, 318, 319}
+)
+
+
+def tag_name(code: int) -> str:
+    """A name for messages."""
+    return NAMES.get(code, f"tag {code}")
+
+
+def kept(tags: Iterable[Tag]) -> tuple[Tag, ...]:
+    """The tags to carry: everything that does not describe storage; a code's first one wins."""
+    seen: dict[tuple[str, int], Tag] = {}
+    for tag in tags:
+        if tag.ifd != "image" or tag.code not in STRUCTURAL:
+            seen.setdefault((tag.ifd, tag.code), tag)
+    return tuple(seen.values())
+
+
+def text_of(metadata: Metadata, code: int, order: ByteOrder = "<") -> str | None:
+    """The text of an ASCII tag such as Make or Software, or None."""
+    for tag in metadata.tags:
+        if tag.code == code and tag.ifd == "image":
+            return str(unpack_value(tag, order)).strip()
+    return None

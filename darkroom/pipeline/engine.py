@@ -1,0 +1,112 @@
+"""The backends of a run, loaded: who detects, who fills, on which device."""
+
+import importlib
+import inspect
+from dataclasses import dataclass
+
+from darkroom.errors import BackendError, DarkroomError
+from darkroom.options import CleanOptions
+from darkroom.plugins.manager import Plugins, load_object, make_options
+from darkroom.protocols import Backend, BackendSpec, Detector, Device, Inpainter, Restorer
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a run works with.
+
+    Attributes:
+        finder: finds artefacts, or None where the mask is given; a restorer also fills.
+        inpainter: fills, or None where a restorer does.
+        device: where both compute.
+    """
+
+    finder: Detector | Restorer | None
+    inpainter: Inpainter | None
+    device: Device
+
+    @property
+    def parts(self) -> list[Backend]:
+        """The backends in use."""
+        return [part for part in (self.finder, self.inpainter) if part is not None]
+
+
+def load_engine(
+    options: CleanOptions, device: str, plugins: Plugins, *, mask_given: bool = False
+) -> Engine:
+    """Load what `options` name.
+
+    With a given mask nothing is detected: a detector's own inpainter fills.
+
+    Raises:
+        BackendError: an unknown or broken backend, missing modules, or an unusable device.
+        UsageError: an option the backend does not have.
+    """
+    spec = plugins.backend(options.backend, ("detector", "restorer", "inpainter"))
+    if spec.kind == "inpainter" and not mask_given:
+        raise BackendError(
+            f"backend {spec.name!r} only fills; it does not find artefacts",
+            hint="Give the places with --mask, or use it as --inpainter with a detector.",
+        )
+    filler = options.inpainter or (spec.name if spec.kind == "inpainter" else spec.inpainter)
+    chosen = pick_device(device, spec)
+    finder = None
+    if not (mask_given and spec.kind != "restorer"):
+        finder = _load(spec, options, chosen)
+    if spec.kind == "restorer" and options.inpainter is None:
+        return Engine(finder, None, chosen)  # type: ignore[arg-type]
+    if filler is None:
+        raise BackendError(
+            f"detector {spec.name!r} names no inpainter", hint="Choose one with --inpainter."
+        )
+    inpainter = _load(plugins.backend(filler, ("inpainter",)), options, chosen)
+    return Engine(finder, inpainter, chosen)  # type: ignore[arg-type]
+
+
+def pick_device(asked: str, spec: BackendSpec) -> Device:
+    """The device to use; what was asked for explicitly is never replaced by another.
+
+    Raises:
+        BackendError: the device is unknown, not there, or not one the backend can use.
+    """
+    kind = asked.partition(":")[0]
+    if kind not in ("auto", "cpu", "cuda", "mps"):
+        raise BackendError(f"unknown device {asked!r}", hint="Use auto, cpu, cuda, cuda:N or mps.")
+    if kind != "auto" and kind not in spec.devices:
+        raise BackendError(
+            f"backend {spec.name!r} computes on {', '.join(spec.devices)}, not on {asked}",
+            hint="Leave --device out.",
+        )
+    if kind == "cpu" or spec.devices == ("cpu",):
+        return Device("cpu")
+    torch = importlib.import_module("torch")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind == "auto":
+        best = [name for name in ("cuda", "mps") if there[name] and name in spec.devices]
+        return Device(best[0] if best else "cpu")
+    if not there[kind]:
+        raise BackendError(
+            f"device {asked!r} is not available on this machine", hint="Use --device cpu."
+        )
+    number = asked.partition(":")[2]
+    if number and not (number.isdigit() and int(number) < torch.cuda.device_count()):
+        raise BackendError(f"there is no device {asked!r}", hint="`nvidia-smi` lists them.")
+    return Device(asked)
+
+
+def _load(spec: BackendSpec, options: CleanOptions, device: Device) -> Backend:
+    factory = load_object(spec.factory)
+    try:
+        backend: Backend = factory(
+            make_options(spec, options.options.get(spec.name, {})), device=device
+        )
+    except DarkroomError:
+        raise
+    except Exception as error:
+        raise BackendError(
+            f"backend {spec.name!r} cannot start: {type(error).__name__}: {error}",
+            hint="Run `darkroom plugins check`.",
+        ) from error
+    wanted = {"detector": Detector, "restorer": Restorer, "inpainter": Inpainter}[spec.kind]
+    if inspect.isclass(backend) or not isinstance(backend, wanted):
+        raise BackendError(f"{spec.factory} does not make a {spec.kind}")
+    return backend

@@ -1,0 +1,107 @@
+"""How a scan is cut so that the run stays under its memory budget."""
+
+import ctypes
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from darkroom.errors import UsageError
+from darkroom.geometry import Grid, round_up
+from darkroom.options import MachineOptions
+from darkroom.pipeline.engine import Engine
+from darkroom.scan import ScanInfo
+
+SMALLEST_TILE = 64
+M_ARENA_MAX = -8  # of mallopt, <malloc.h>
+BAND_SHARE = 0.15  # of the free budget, for rows on their way to the file
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cut.
+
+    Attributes:
+        grid: tiles of the finding pass.
+        jobs: worker threads.
+        ahead: tiles under way at once.
+        band: rows read, repaired and written at a time.
+        cache: bytes the reader may keep of decoded segments.
+    """
+
+    grid: Grid
+    jobs: int
+    ahead: int
+    band: int
+    cache: int
+
+
+def make_plan(info: ScanInfo, engine: Engine, machine: MachineOptions) -> Plan:
+    """The largest preferred tiles and the most threads that fit.
+
+    Raises:
+        UsageError: the budget is too small for a single smallest tile.
+    """
+    free = machine.max_memory - current_rss()
+    row = info.width * info.samples * info.dtype.itemsize
+    band = int(max(16, min(256, BAND_SHARE * free / (6 * row)))) if free > 0 else 0
+    cache = int(max(0, free) // 5)
+    contract = engine.finder.contract if engine.finder else engine.parts[0].contract
+    jobs = max(1, machine.jobs or os.cpu_count() or 1)
+    workers = jobs if contract.parallel else 1
+    side = round_up(max(SMALLEST_TILE, machine.tile or contract.tile), contract.multiple_of)
+    smallest = round_up(SMALLEST_TILE, contract.multiple_of)
+    per_pixel = contract.workspace + 6 * info.samples * info.dtype.itemsize
+
+    def cost(side: int, tiles: int) -> int:
+        read = side + 2 * contract.halo
+        # One row of tiles is also gathered into a band of scores.
+        return per_pixel * read * read * tiles + 2 * side * info.width
+
+    batch = contract.batch
+    room = int(free * 0.6)
+    while side > smallest and cost(side, workers * batch) > room:
+        side = max(smallest, round_up(side // 2, contract.multiple_of))
+    while workers > 1 and cost(side, workers * batch) > room:
+        workers -= 1
+    if free <= 0 or cost(side, batch) > room:
+        need = current_rss() + int(cost(smallest, batch) / 0.6)
+        raise UsageError(
+            f"--max-memory {machine.max_memory / 2**20:.0f} MiB is too little for this backend",
+            hint=f"It needs about {need / 2**20 + 1:.0f} MiB.",
+        )
+    grid = Grid(info.width, info.height, side, contract.halo, contract.multiple_of)
+    return Plan(grid, workers, workers + 1, band, cache)
+
+
+def limit_arenas() -> None:
+    """Keep glibc from giving each thread a heap of its own, which holds on to freed memory."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, 2)
+
+
+def current_rss() -> int:
+    """Resident memory of this process in bytes."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_rss() -> int:
+    """Largest resident memory of this process so far, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Unlike getrusage, this does not count what the parent had when it forked.
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import sys
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,169 @@
+"""Repairing: from the mask of the whole frame to the rows that are written.
+
+Each connected part of the mask is filled on a crop of its own, cut by the lines of a fixed grid
+where it is large, so that the result depends neither on tiles nor on bands. Only pixels under the
+mask are ever put into the output; all others are the file's own samples.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.errors import DarkroomError
+from darkroom.geometry import Window, bands
+from darkroom.grain import match_grain
+from darkroom.io.scratch import Spool
+from darkroom.mask import Component, cells, pick
+from darkroom.options import Grain
+from darkroom.pipeline.cutting import Cutter, as_channels, read_plane
+from darkroom.pipeline.detect import backend_failed
+from darkroom.pipeline.progress import Progress
+from darkroom.protocols import Inpainter
+from darkroom.scan import Bytes, Float, Pixels, Tile
+
+CELL = 512  # side of the cells that a large part of the mask is cut into
+GRAIN_MARGIN = 24  # surroundings that grain is taken from
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Repaired samples: those of `window` where `chosen` is true.
+
+    Attributes:
+        window: where, inside the image.
+        chosen: bool (H, W).
+        samples: (n, C) in the file's dtype, for the chosen pixels in reading order.
+    """
+
+    window: Window
+    chosen: NDArray[np.bool_]
+    samples: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What the repairing pass works with.
+
+    Attributes:
+        cutter: the scan.
+        mask: uint8 spool of the final mask.
+        inpainter: fills, or None where `fill` holds a restorer's repairs.
+        fill: spool of repairs in the file's dtype.
+        grain: whether to give repairs grain.
+        seed: of the grain.
+        band: rows at a time.
+    """
+
+    cutter: Cutter
+    mask: Spool
+    inpainter: Inpainter | None
+    fill: Spool | None
+    grain: Grain
+    seed: int
+    band: int
+
+    def rows(
+        self, pool: ThreadPoolExecutor, parts: list[Component], progress: Progress
+    ) -> Iterator[tuple[Window, Pixels, Pixels, Bytes]]:
+        """Bands of the repaired scan, top to bottom.
+
+        Args:
+            pool: threads that fill.
+            parts: the components of the mask.
+            progress: told of each band.
+
+        Yields:
+            (window, samples as they were, samples repaired, mask) of each band.
+        """
+        info = self.cutter.scan.info
+        progress.stage("repairing", info.width * info.height)
+        jobs = sorted(
+            ((cell, part) for part in parts for cell in cells(part.window, CELL)),
+            key=lambda job: job[0].y,
+        )
+        live: list[Patch] = []
+        next_job = 0
+        for window in bands(info.width, info.height, self.band):
+            futures: list[Future[Patch]] = []
+            while next_job < len(jobs) and jobs[next_job][0].y < window.bottom:
+                futures.append(pool.submit(self._patch, *jobs[next_job]))
+                next_job += 1
+            before = self.cutter.scan.read(window)
+            mask = read_plane(self.mask, window)
+            live += [future.result() for future in futures]
+            after = before
+            if live:
+                after = before.copy()
+                for patch in live:
+                    _composite(after, window, patch, info.channels)
+                live = [patch for patch in live if patch.window.bottom > window.bottom]
+            progress.advance(window.area)
+            yield window, before, after, mask
+
+    def _patch(self, cell: Window, part: Component) -> Patch:
+        """The repair of one part of the mask within one cell."""
+        margin = max(self.inpainter.contract.halo if self.inpainter else 0, GRAIN_MARGIN)
+        read = cell.grow(margin)
+        mask = read_plane(self.mask, read)
+        chosen = self._chosen(cell, part)
+        if not chosen.any():
+            return Patch(cell, chosen, np.empty((0, self.cutter.scan.info.channels)))
+        inner = cell.relative_to(read).slices
+        image, fill = self._filled(cell, read, mask)
+        if self.grain == "match":
+            fill = match_grain(image, mask, fill, seed=self.seed, origin=(read.x, read.y))
+        samples = self.cutter.codec.decode(fill[inner])
+        return Patch(cell, chosen, samples[chosen])
+
+    def _chosen(self, cell: Window, part: Component) -> NDArray[np.bool_]:
+        """The pixels of this part, and of no other that lies in its bounding box."""
+        if part.window.area > CELL * CELL * 4:
+            # Neighbours in the box of a huge part are filled twice, alike both times.
+            chosen: NDArray[np.bool_] = read_plane(self.mask, cell) > 0
+            return chosen
+        whole = pick(read_plane(self.mask, part.window), 1, part.start)
+        return whole[cell.relative_to(part.window).slices]
+
+    def _filled(self, cell: Window, read: Window, mask: Bytes) -> tuple[Float, Float]:
+        """(image, filled image) over `read`, both with the scan's own channels."""
+        tile = self.cutter.tile(cell, read, "any", mask)
+        if self.inpainter is None:
+            assert self.fill is not None
+            inner = cell.relative_to(read).slices
+            fill = tile.image.copy()
+            fill[inner] = self.cutter.codec.encode(self.fill.read(cell))
+            return tile.image, fill
+        try:
+            return tile.image, self._inpaint(self.inpainter, tile)
+        except DarkroomError:
+            raise
+        except Exception as error:
+            raise backend_failed(type(self.inpainter).__name__, error, cell) from error
+
+    @staticmethod
+    def _inpaint(inpainter: Inpainter, tile: Tile) -> Float:
+        """The fill with the tile's channels, whatever channels the inpainter works on."""
+        wanted, channels = inpainter.contract.channels, tile.image.shape[2]
+        if wanted == "gray" and channels == 3:
+            planes = [replace(tile, image=tile.image[..., c : c + 1]) for c in range(3)]
+            return np.concatenate([inpainter.fill(plane) for plane in planes], axis=2)
+        fill = inpainter.fill(replace(tile, image=as_channels(tile.image, wanted)))
+        return as_channels(fill, "gray") if channels == 1 else fill
+
+
+def _composite(rows: Pixels, band: Window, patch: Patch, channels: int) -> None:
+    """Puts the patch's samples into the rows of a band, in place."""
+    common = patch.window.intersect(band)
+    if not common.area:
+        return
+    view = rows[common.relative_to(band).slices]
+    inside = common.relative_to(patch.window)
+    chosen = patch.chosen[inside.slices]
+    first = int(patch.chosen[: inside.y].sum())
+    # Cells are never wider than a band, so only rows can be cut off.
+    samples = patch.samples[first : first + int(chosen.sum())]
+    target = view[..., :channels]
+    target[chosen] = samples

@@ -1,0 +1,180 @@
+"""One scan through all stages, in memory as far as possible and never more than the plan allows."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from darkroom.errors import InputError, SafetyError
+from darkroom.geometry import Window, bands
+from darkroom.io.scratch import Scratch, Spool
+from darkroom.mask import REPAIR, Component, components
+from darkroom.options import CleanOptions, MachineOptions
+from darkroom.pipeline.codec import Codec
+from darkroom.pipeline.cutting import Cutter
+from darkroom.pipeline.detect import Find, mask_bands
+from darkroom.pipeline.engine import Engine
+from darkroom.pipeline.plan import Plan, limit_arenas, make_plan
+from darkroom.pipeline.progress import Progress
+from darkroom.pipeline.repair import Repair
+from darkroom.pipeline.survey import float_white, survey
+from darkroom.protocols import Restorer
+from darkroom.scan import Bytes, FrameStats, Pixels, Scan
+
+MASK_LEVEL = 128  # a mask file's pixels at or above this are marked
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A scan whose artefacts are found and not yet repaired.
+
+    Attributes:
+        stats: the survey.
+        plan: how the scan is cut.
+        mask: uint8 spool, 0 or 255.
+        score: uint8 spool of scores, or None where the mask was given.
+        parts: the separate places of the mask.
+        masked_pixels: pixels under the mask.
+    """
+
+    stats: FrameStats
+    plan: Plan
+    mask: Spool
+    score: Spool | None
+    parts: list[Component]
+    masked_pixels: int
+    _cutter: Cutter
+    _engine: Engine
+    _fill: Spool | None
+    _pool: ThreadPoolExecutor
+    _options: CleanOptions
+
+    @property
+    def coverage(self) -> float:
+        """Share of pixels under the mask."""
+        return self.masked_pixels / (self.mask.width * self.mask.height)
+
+    def refuse_beyond(self, limit: float) -> None:
+        """Refuse a mask that covers too much.
+
+        Raises:
+            SafetyError: the mask covers more than `limit`.
+        """
+        if self.coverage > limit:
+            raise SafetyError(
+                f"{self._cutter.scan.info.path}: the mask covers {self.coverage:.2%} of the "
+                f"picture, more than --max-coverage {limit:.2%}; nothing was written",
+                hint="Look at it with `darkroom detect`; lower --sensitivity or raise the limit.",
+            )
+
+    def repaired(self, progress: Progress) -> Iterator[tuple[Window, Pixels, Pixels, Bytes]]:
+        """Bands of (window, samples before, samples after, mask), top to bottom."""
+        repair = Repair(
+            self._cutter,
+            self.mask,
+            self._engine.inpainter,
+            self._fill,
+            self._options.grain,
+            self._options.seed,
+            self.plan.band,
+        )
+        return repair.rows(self._pool, self.parts, progress)
+
+
+@contextmanager
+def find_artefacts(
+    scan: Scan,
+    engine: Engine,
+    options: CleanOptions,
+    machine: MachineOptions,
+    progress: Progress,
+    *,
+    mask: Scan | None = None,
+    exclude: Scan | None = None,
+    infrared: Scan | None = None,
+) -> Iterator[Found]:
+    """Probe, plan, survey and find; the result is valid within the context.
+
+    Args:
+        scan: what to clean.
+        engine: the backends.
+        options: what decides the result.
+        machine: memory, threads, tiles.
+        progress: told of each stage.
+        mask: repair exactly this instead of looking for artefacts.
+        exclude: areas never to touch.
+        infrared: the infrared plane, the size of the scan.
+
+    Raises:
+        DarkroomError: as the stages do.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)  # threads are ours; two layers of them only fight
+    limit_arenas()
+    info = scan.info
+    for other in (mask, exclude):
+        _same_size(scan, other)
+    plan = make_plan(info, engine, machine)
+    codec = Codec.of(info, float_white(scan))
+    cutter = Cutter(scan, codec, infrared)
+    stats = survey(scan, codec, options.polarity)
+    scratch = Scratch(machine.scratch)
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(plan.jobs))
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+
+        def spool(samples: int, dtype: object) -> Spool:
+            made = scratch.spool(info.width, info.height, samples, np.dtype(dtype))  # type: ignore[call-overload]
+            return stack.enter_context(made)
+
+        frame_mask, score = spool(1, np.uint8), None
+        fill = spool(info.channels, info.dtype) if isinstance(engine.finder, Restorer) else None
+        if engine.finder is not None:
+            score = spool(1, np.uint8)
+            target = frame_mask if mask is None else spool(1, np.uint8)
+            find = Find(cutter, engine.finder, stats, options, plan, score, target, fill)
+            find.run(pool, progress)
+        if mask is not None:
+            _copy_mask(mask, frame_mask, plan.band)
+        if exclude is not None:
+            _remove(exclude, frame_mask, plan.band)
+        parts = list(components(mask_bands(frame_mask, plan.band), info.width))
+        masked = sum(part.area for part in parts)
+        yield Found(
+            stats, plan, frame_mask, score, parts, masked, cutter, engine, fill, pool, options
+        )
+
+
+def _same_size(scan: Scan, other: Scan | None) -> None:
+    if other is None:
+        return
+    a, b = scan.info, other.info
+    if (a.width, a.height) != (b.width, b.height):
+        raise InputError(
+            f"{b.path}: the mask is {b.width} x {b.height} pixels, the scan {a.width} x {a.height}",
+            hint="A mask must have exactly the size of the scan.",
+        )
+
+
+def _marked(mask: Scan, window: Window) -> Bytes:
+    """uint8 (H, W): 255 where any picture sample of a mask file is at or above its middle."""
+    samples = mask.read(window)[..., : mask.info.channels]
+    if samples.dtype.kind == "f":
+        level: float = 0.5
+    else:
+        level = MASK_LEVEL * (np.iinfo(samples.dtype).max // 255)
+    return np.asarray(np.where((samples >= level).any(axis=2), REPAIR, 0), np.uint8)
+
+
+def _copy_mask(mask: Scan, target: Spool, rows: int) -> None:
+    for window in bands(target.width, target.height, rows):
+        target.write(window, _marked(mask, window))
+
+
+def _remove(exclude: Scan, target: Spool, rows: int) -> None:
+    for window in bands(target.width, target.height, rows):
+        kept = target.read(window)[..., 0] & ~_marked(exclude, window)
+        target.write(window, kept)

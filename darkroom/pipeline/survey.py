@@ -1,0 +1,145 @@
+"""A quick look at the whole frame before any tile is judged.
+
+A sample of bands is read, so that tone, noise and film border are those of the frame and no tile
+normalises by itself.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.geometry import Window
+from darkroom.options import Polarity
+from darkroom.pipeline.codec import Codec
+from darkroom.scan import Float, FrameStats, Scan
+
+BANDS, BAND_ROWS = 24, 64
+BINS = 1024
+NOISE_LEVELS = 16
+BORDER_SHARE = 0.15  # the holder is looked for in this share of each side
+BORDER_STEP = 8  # every so many rows
+STEP_LINES, STEP_HEIGHT = 4, 0.08  # the border ends in a step this high within so many lines
+MAX_COLUMNS = 16_384  # of a band, so that a very wide scan costs no more than a large one
+
+
+def float_white(scan: Scan) -> float:
+    """The largest value in the sampled bands of a float32 scan, at least 1; 1 for integers."""
+    if scan.info.dtype.kind != "f":
+        return 1.0
+    values = [scan.read(w)[..., : scan.info.channels] for w in sample_windows(scan)]
+    return max(1.0, *(float(np.nanmax(v, initial=1.0)) for v in values))
+
+
+def sample_windows(scan: Scan) -> list[Window]:
+    """Evenly spaced bands over the frame, cut to the middle columns where it is very wide."""
+    info = scan.info
+    count = min(BANDS, -(-info.height // BAND_ROWS))
+    width = min(info.width, MAX_COLUMNS)
+    x = (info.width - width) // 2
+    tops = np.linspace(0, max(0, info.height - BAND_ROWS), count).astype(int)
+    return [Window(x, int(y), width, min(BAND_ROWS, info.height)) for y in tops]
+
+
+def survey(scan: Scan, codec: Codec, polarity: Polarity = "auto") -> FrameStats:
+    """Tone, noise and border of a scan.
+
+    Noise is the median absolute response to the Laplacian difference mask of Immerkær ("Fast
+    noise variance estimation", CVIU 1996), scaled to a standard deviation, in each of 16 levels
+    of luminance; the median keeps edges and artefacts out.
+    """
+    histogram = np.zeros(BINS, np.int64)
+    residues: list[list[NDArray[np.float32]]] = [[] for _ in range(NOISE_LEVELS)]
+    for window in sample_windows(scan):
+        luminance = _luminance(scan, codec, window)
+        histogram += np.histogram(luminance, BINS, (0.0, 1.0))[0]
+        _collect_noise(luminance, residues)
+    share = np.cumsum(histogram) / max(1, histogram.sum())
+    black, median, white = (
+        float((np.searchsorted(share, level) + 0.5) / BINS) for level in (0.001, 0.5, 0.999)
+    )
+    levels, curve, noise = _noise_curve(residues)
+    resolution = scan.info.resolution
+    return FrameStats(
+        black=black,
+        white=white,
+        median=median,
+        noise=noise,
+        noise_levels=levels,
+        noise_curve=curve,
+        polarity="both" if polarity == "auto" else polarity,
+        dpi=resolution[0] if resolution else None,
+        frame=find_frame(scan, codec, black, noise),
+    )
+
+
+def find_frame(scan: Scan, codec: Codec, black: float, noise: float) -> Window:
+    """The picture without the film holder and the clear or black margin around it.
+
+    A row or column at the edge is border while it is flat (its 5 % to 95 % range within the
+    noise) and as dark as the frame gets, or clipped to white. It must end in a step, as holders
+    do and dark skies do not; otherwise, and where no end is found, nothing is left out.
+    """
+    info = scan.info
+    flat = max(4.0 * noise, 0.01)
+
+    def is_border(line: Float) -> bool:
+        low, middle, high = np.percentile(line, (5, 50, 95))
+        dark = middle <= black + 0.02 and high - low <= flat
+        return bool(dark or low >= 0.999)
+
+    def trim(lines: list[Float]) -> int:
+        """Pixels of border along lines that follow one another inwards."""
+        end = next((i for i, line in enumerate(lines) if not is_border(line)), None)
+        if not end:
+            return 0
+        edge = float(np.median(lines[end - 1]))
+        after = [float(np.median(line)) for line in lines[end : end + STEP_LINES]]
+        return end * BORDER_STEP if max(abs(v - edge) for v in after) >= STEP_HEIGHT else 0
+
+    def row(y: int) -> Float:
+        return np.asarray(_luminance(scan, codec, Window(0, y, info.width, 1))[0])
+
+    depth_y, depth_x = int(info.height * BORDER_SHARE), int(info.width * BORDER_SHARE)
+    offsets = range(0, depth_y, BORDER_STEP)
+    top = trim([row(y) for y in offsets])
+    bottom = trim([row(info.height - 1 - y) for y in offsets])
+    sampled = np.linspace(top, max(top, info.height - bottom - 1), 4 * BANDS).astype(int)
+    strip = np.stack([row(int(y)) for y in sampled]).T
+    left = trim(list(strip[:depth_x:BORDER_STEP]))
+    right = trim(list(strip[::-1][:depth_x:BORDER_STEP]))
+    return Window(left, top, info.width - left - right, info.height - top - bottom)
+
+
+def _luminance(scan: Scan, codec: Codec, window: Window) -> Float:
+    """(H, W) mean of the encoded channels."""
+    image = codec.encode(scan.read(window)[..., : scan.info.channels])
+    mean: Float = image.mean(axis=2, dtype=np.float32)
+    return mean
+
+
+def _collect_noise(luminance: Float, residues: list[list[NDArray[np.float32]]]) -> None:
+    """Adds each pixel's response to the difference mask to the list of its luminance level."""
+    if min(luminance.shape) < 3:
+        return
+    rows = luminance[:-2] - 2 * luminance[1:-1] + luminance[2:]
+    response = np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6.0
+    level = np.minimum(luminance[1:-1, 1:-1] * NOISE_LEVELS, NOISE_LEVELS - 1).astype(np.int8)
+    # Every seventh pixel is plenty for a median and keeps neighbours apart.
+    response, level = response.ravel()[::7], level.ravel()[::7]
+    for i in range(NOISE_LEVELS):
+        residues[i].append(response[level == i])
+
+
+def _noise_curve(
+    residues: list[list[NDArray[np.float32]]],
+) -> tuple[tuple[float, ...], tuple[float, ...], float]:
+    """(levels, noise at each, noise over all); levels with few pixels are interpolated."""
+    centres = (np.arange(NOISE_LEVELS) + 0.5) / NOISE_LEVELS
+    merged = [np.concatenate([np.empty(0, np.float32), *part]) for part in residues]
+    everything = np.concatenate(merged)
+    if not everything.size:
+        return tuple(centres.tolist()), (0.0,) * NOISE_LEVELS, 0.0
+    noise = 1.4826 * float(np.median(everything))
+    seen = [i for i, part in enumerate(merged) if part.size >= 500]
+    curve = [1.4826 * float(np.median(merged[i])) for i in seen]
+    full = np.interp(centres, centres[seen], curve) if seen else np.full(NOISE_LEVELS, noise)
+    return tuple(centres.tolist()), tuple(float(v) for v in full), noise
