@@ -269,13 +269,13 @@ def _run_file(task: Task, source: Scan, spans: list[tuple[int, int]]) -> Kept:
     with tempfile.TemporaryDirectory(dir=task.cache, prefix="run-") as folder:
         output, mask = Path(folder, "output.tif"), Path(folder, "mask.tif")
         with measured() as cost:
-            seconds = task.runner.restore_file(source.info.path, output, mask)
+            task.runner.restore_file(source.info.path, output, mask)
         with open_scan(output) as after, open_scan(mask) as marks:
             require_equal_size(source.info, after.info)
             pieces = list(_file_bands(source, after, marks, spans))
     changes = Changes.stack([changes for changes, _ in pieces])
     plane = Plane(np.concatenate([mask.bits for _, mask in pieces]), source.info.width)
-    return Kept(changes, plane, None, _cost(seconds, cost.peak_rss, cost.peak_gpu))
+    return Kept(changes, plane, None, _cost(cost.seconds, cost.peak_rss, cost.peak_gpu))
 
 
 def _file_bands(

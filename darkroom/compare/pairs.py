@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darkroom.errors import InputError, UsageError
+from darkroom.io import scan_suffixes
 
-SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".dng"})
+SUFFIXES = frozenset(scan_suffixes())
 PATCH = re.compile(r"(?P<photograph>.+)\d-\d+")
 SPLITS = ("train", "val", "test")
 

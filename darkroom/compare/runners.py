@@ -61,8 +61,8 @@ class Runner(Protocol):
 class FileRunner(Protocol):
     """A runner that can also stream a whole scan from file to file."""
 
-    def restore_file(self, scan: Path, output: Path, mask: Path) -> float:
-        """Write the restored scan and its mask (0 and 255, one sample); returns seconds."""
+    def restore_file(self, scan: Path, output: Path, mask: Path) -> None:
+        """Write the restored scan and its mask (0 and 255, one sample)."""
 
 
 @dataclass(frozen=True)
