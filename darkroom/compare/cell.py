@@ -182,7 +182,9 @@ def _measured(task: Task, cache: Cache) -> dict[str, NDArray[Any]]:
 def _open(pair: Pair, stack: ExitStack) -> dict[str, Scan]:
     paths = {"scan": pair.scan, "truth": pair.truth, "mask": pair.mask}
     sources = {
-        role: stack.enter_context(open_scan(path)) for role, path in paths.items() if path is not None
+        role: stack.enter_context(open_scan(path))
+        for role, path in paths.items()
+        if path is not None
     }
     for scan in sources.values():
         require_equal_size(sources["scan"].info, scan.info)

@@ -100,9 +100,7 @@ def precision_recall(
         return precision, right / positives
 
 
-def average_precision(
-    hits: NDArray[np.generic], false: NDArray[np.generic]
-) -> NDArray[np.float64]:
+def average_precision(hits: NDArray[np.generic], false: NDArray[np.generic]) -> NDArray[np.float64]:
     """Area under the precision-recall curve by steps, without interpolation: float64 (...)."""
     precision, recall = precision_recall(hits, false)
     steps = np.diff(recall, axis=-1, prepend=0.0)

@@ -122,9 +122,7 @@ def evaluate(
     return Comparison(tuple(pairs), everyone, settings, tuple(cells), digests)
 
 
-def _product(
-    runners: Iterable[Runner], pairs: Sequence[Pair]
-) -> Iterator[tuple[Runner, Pair]]:
+def _product(runners: Iterable[Runner], pairs: Sequence[Pair]) -> Iterator[tuple[Runner, Pair]]:
     return ((runner, pair) for runner in runners for pair in pairs)
 
 

@@ -100,7 +100,9 @@ def confusion_uri(confusion: NDArray[Any], count: int) -> str:
     return data_uri(picture)
 
 
-def class_plot(figures: Mapping[str, Any], nothing: Mapping[str, Any], low: float, title: str) -> str:
+def class_plot(
+    figures: Mapping[str, Any], nothing: Mapping[str, Any], low: float, title: str
+) -> str:
     """Figure 5: precision, recall, F1 and mIoU against the number of classes.
 
     Args:

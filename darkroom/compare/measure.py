@@ -5,8 +5,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.detection import Arrays, breakdown, detection_counts, found_blobs
-from darkroom.compare.detection import score_histograms
+from darkroom.compare.detection import (
+    Arrays,
+    breakdown,
+    detection_counts,
+    found_blobs,
+    score_histograms,
+)
 from darkroom.compare.harm import Counts, clean_frame_counts, harm_counts
 from darkroom.compare.levels import classes, grey_levels
 from darkroom.compare.paper import confusion_matrix

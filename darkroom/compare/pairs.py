@@ -34,7 +34,11 @@ class Pair:
 
 
 def find_pairs(
-    scans: Path, truths: Path | None = None, *, split: str | None = None, group_by: str | None = None
+    scans: Path,
+    truths: Path | None = None,
+    *,
+    split: str | None = None,
+    group_by: str | None = None,
 ) -> list[Pair]:
     """Find what to compare.
 
@@ -61,7 +65,9 @@ def find_pairs(
     for prefix, folder, other, masks in parts:
         found += [(prefix + stem, *paths) for stem, *paths in _match(folder, other, masks)]
     if not found:
-        raise InputError(f"{scans}: no pictures here", hint=f"looked for {', '.join(sorted(SUFFIXES))}")
+        raise InputError(
+            f"{scans}: no pictures here", hint=f"looked for {', '.join(sorted(SUFFIXES))}"
+        )
     names = [name for name, *_ in found]
     photographs = photograph_names(names, group_by)
     return [Pair(name, *paths, photographs[name]) for name, *paths in found]

@@ -78,7 +78,9 @@ def class_figures(confusion: NDArray[Any]) -> ClassFigures:
     present = (given + true) > 0
     number = np.maximum(present.sum(axis=-1), 1)
 
-    def mean(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mean(
+        numerator: NDArray[np.float64], denominator: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         ratio = np.divide(numerator, denominator, out=np.zeros_like(hit), where=denominator > 0)
         total: NDArray[np.float64] = ratio.sum(axis=-1) / number
         return total

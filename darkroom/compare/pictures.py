@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.compare.levels import grey_levels
 from darkroom.errors import InputError
 from darkroom.geometry import Window
 from darkroom.io import open_scan
 from darkroom.residue import artefact_mask
-from darkroom.compare.levels import grey_levels
 from darkroom.scan import Pixels, Scan, ScanInfo
 
 BAND_PIXELS = 16_000_000

@@ -41,7 +41,9 @@ def ssim_counts(truth: Float, output: Float, where: Regions) -> Counts:
     }
 
 
-def grain_counts(output: Float, truth: Float, repaired: NDArray[np.bool_], where: Regions) -> Counts:
+def grain_counts(
+    output: Float, truth: Float, repaired: NDArray[np.bool_], where: Regions
+) -> Counts:
     """Power of the grain inside repairs against that of the surroundings, by octave.
 
     Repairs are far too small for a Fourier transform, so the spectrum is taken in three octaves by

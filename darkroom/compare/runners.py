@@ -1,6 +1,5 @@
 """What is compared: backends, and the two references that are always there."""
 
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,9 +117,9 @@ class OracleInpaint:
 def inpaint(picture: Pixels, mask: Bytes, radius: int) -> Pixels:
     """Telea's method on each component's crop: (H, W, S) in, the same out."""
     output = np.array(picture)
-    number, labels = components(mask)
+    total, labels = components(mask)
     margin = 4 * radius
-    for number, (rows, columns) in enumerate(_boxes(labels, number), 1):
+    for number, (rows, columns) in enumerate(_boxes(labels, total), 1):
         crop = (_grow(rows, margin, mask.shape[0]), _grow(columns, margin, mask.shape[1]))
         holes = mask[crop]
         own = labels[crop] == number

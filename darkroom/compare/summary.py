@@ -74,9 +74,7 @@ def summarise(
             for m in METRICS.values()
         },
         "backends": ranked(rows, rank_by),
-        "tests": [
-            {name: getattr(test, name) for name in test.__slots__} for test in tests
-        ],
+        "tests": [{name: getattr(test, name) for name in test.__slots__} for test in tests],
         "agreement": [] if comparison.has_truth else agreements(comparison),
     }
 
@@ -220,9 +218,7 @@ def _number(value: float) -> float | None:
 
 
 # Pooled class figures are left out: for one image they are the image's own.
-IMAGE_METRICS = [
-    m for m in METRICS.values() if m.group != "paper" or m.name.endswith("_mean")
-]
+IMAGE_METRICS = [m for m in METRICS.values() if m.group != "paper" or m.name.endswith("_mean")]
 
 
 def image_figures(cell: Cell) -> dict[str, float | None]:
