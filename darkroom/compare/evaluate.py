@@ -145,7 +145,7 @@ def _digests(pair: Pair) -> dict[str, str]:
 
 
 def _run_all(tasks: Sequence[Task], jobs: int) -> Iterator[Cell]:
-    """Cells as they are done. Each call has its own processes, so that peaks of memory belong to it.
+    """Cells as they are done. Each call has its own processes: peaks of memory are its own.
 
     At most a few tasks a process are queued, so that an interrupt is answered at once.
     """

@@ -179,7 +179,8 @@ def curve_plot(rows: Sequence[Mapping[str, Any]]) -> str:
         precision, recall = figures["pixel_precision"]["value"], figures["pixel_recall"]["value"]
         if precision is not None:
             parts.append(
-                f'<circle class="c{k % 6} point" cx="{x(recall):.1f}" cy="{y(precision):.1f}" r="5">'
+                f'<circle class="c{k % 6} point" r="5" '
+                f'cx="{x(recall):.1f}" cy="{y(precision):.1f}">'
                 f"<title>{escape(row['name'])}: precision {precision:.3f}, recall {recall:.3f}"
                 "</title></circle>"
             )

@@ -110,7 +110,12 @@ def _layout(root: Path, split: str | None) -> list[tuple[str, Path, Path | None,
         return [("", root / "scan", _folder(root / "gt"), _folder(root / "mask"))]
     wanted = [split] if split else [part for part in SPLITS if (root / part / "scan").is_dir()]
     return [
-        (f"{part}/", root / part / "scan", _folder(root / part / "gt"), _folder(root / part / "mask"))
+        (
+            f"{part}/",
+            root / part / "scan",
+            _folder(root / part / "gt"),
+            _folder(root / part / "mask"),
+        )
         for part in wanted
         if (root / part / "scan").is_dir()
     ]  # fmt: skip
