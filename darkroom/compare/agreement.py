@@ -52,7 +52,7 @@ def _row(first: str, second: str, images: int, total: Any) -> dict[str, Any]:
 
 def _overlap(a: Kept, b: Kept) -> Any:
     """(both changed, either changed, both masked, either masked, alike, pixels)."""
-    total = np.zeros(6)
+    total: Any = np.zeros(6)
     height = a.mask.bits.shape[0]
     for top in range(0, height, ROWS):
         bottom = min(top + ROWS, height)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,8 @@ class BackendRunner:
     name: str
     options: CleanOptions
     machine: MachineOptions
-    reference: ClassVar[bool] = False
-    needs_truth: ClassVar[bool] = False
+    reference: bool = False
+    needs_truth: bool = False
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Backend, options and version of darkroom."""

@@ -60,7 +60,7 @@ class Cache:
             handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    np.savez_compressed(file, **dict(entry))
+                    np.savez_compressed(file, **dict(entry))  # type: ignore[arg-type]
                 Path(name).replace(path)
             except BaseException:
                 Path(name).unlink(missing_ok=True)

@@ -36,7 +36,6 @@ class Task:
         digests: SHA-256 of the pair's files, by role: "scan", "truth", "mask".
         cache: folder of the cache.
         clean_frames: also run the backend on the ground truth.
-        lpips: also compute the learned perceptual distance.
         band_pixels: pictures with more pixels are streamed in bands of about this many.
     """
 
@@ -45,7 +44,6 @@ class Task:
     digests: dict[str, str]
     cache: Path
     clean_frames: bool
-    lpips: bool
     band_pixels: int
 
 
@@ -142,7 +140,6 @@ def _fill(cell: Cell, task: Task) -> None:
         "restoration": restoration_key(task, "scan"),
         "digests": task.digests,
         "clean": task.clean_frames,
-        "lpips": task.lpips,
         "bands": task.band_pixels,
     }
     key = key_of(parts)
@@ -204,7 +201,7 @@ def _measure_band(
     scan = read_rows(sources["scan"], top, bottom)
     truth = read_rows(sources["truth"], top, bottom) if "truth" in sources else None
     output = kept.changes.apply(scan, top)
-    result = measure(
+    return measure(
         scan,
         output,
         kept.mask.rows(top, bottom),
@@ -212,11 +209,6 @@ def _measure_band(
         truth=truth,
         artefacts=_artefacts(sources, top, bottom),
     )
-    if task.lpips and truth is not None:
-        from darkroom.compare.perceptual import lpips_counts
-
-        result.counts |= lpips_counts(truth, output)
-    return result
 
 
 def _restored(task: Task, sources: dict[str, Scan], role: str, cache: Cache) -> Kept:

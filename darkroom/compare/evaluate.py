@@ -27,14 +27,12 @@ class Settings:
         cache: folder that keeps results by content.
         jobs: worker processes; 1 runs everything in this process.
         clean_frames: also give each backend the ground truths as scans.
-        lpips: also compute the learned perceptual distance.
         band_pixels: larger pictures are streamed in bands of about this many pixels.
     """
 
     cache: Path
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     clean_frames: bool = True
-    lpips: bool = False
     band_pixels: int = BAND_PIXELS
 
 
@@ -129,7 +127,7 @@ def _product(runners: Iterable[Runner], pairs: Sequence[Pair]) -> Iterator[tuple
 def _task(runner: Runner, pair: Pair, digests: dict[str, str], settings: Settings) -> Task:
     return Task(
         runner, pair, digests, settings.cache,
-        settings.clean_frames, settings.lpips, settings.band_pixels,
+        settings.clean_frames, settings.band_pixels,
     )  # fmt: skip
 
 

@@ -54,7 +54,8 @@ def choose(comparison: Comparison) -> list[Choice]:
     reference = comparison.of(IDENTITY)
     key = "sse_before" if comparison.has_truth else "pixels"
     damaged = sorted(reference, key=lambda cell: -cell.totals[key])
-    typical, seen = [], set()
+    typical: list[Choice] = []
+    seen: set[str] = set()
     for cell in damaged:
         if cell.photograph not in seen and len(typical) < TYPICAL:
             seen.add(cell.photograph)
@@ -185,7 +186,7 @@ def display(pixels: Pixels, linear: bool) -> NDArray[np.uint8]:
         [grey_levels(pixels[..., sample]) for sample in range(pixels.shape[2])], axis=2
     )
     if linear:
-        levels = 255 * (levels / 255) ** (1 / 2.2)
+        levels = np.float32(255) * (levels / np.float32(255)) ** np.float32(1 / 2.2)
     return (levels + 0.5).astype(np.uint8)
 
 

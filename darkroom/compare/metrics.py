@@ -61,7 +61,9 @@ def image_totals(counts: Counts, confusion: NDArray[np.int64] | None) -> Counts:
         totals["psnr_around_sum"] = _psnr(counts["sse_around_after"] / counts["around_pixels"])
     if counts.get("ssim_pixels"):
         totals |= {"images_ssim": 1.0, "ssim_mean": counts["ssim_sum"] / counts["ssim_pixels"]}
-    for number in CLASS_COUNTS if confusion is not None else ():
+    if confusion is None:
+        return totals
+    for number in CLASS_COUNTS:
         figures = class_figures(merge(confusion, number))
         for name in ("precision", "recall", "f1", "miou"):
             totals[f"{name}_{number}_sum"] = float(getattr(figures, name))
@@ -153,8 +155,6 @@ def _error_metrics() -> list[Metric]:
                "higher", _share("ssim_mean", "images_ssim"), "error"),
         Metric("ssim_near", "SSIM near", "the same within 16 pixels of artefacts only",
                "higher", _share("ssim_around", "ssim_around_pixels"), "error"),
-        Metric("lpips", "LPIPS", "learned perceptual distance, mean over images (with --lpips)",
-               "lower", _share("lpips_sum", "lpips_images"), "error"),
     ]  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def components(mask: NDArray[Any]) -> tuple[int, Labels]:
 def per_label(labels: Labels, count: int, weights: NDArray[Any]) -> NDArray[np.float64]:
     """Sum of `weights` over each label 1..count: float64 (count,)."""
     sums = np.bincount(labels.ravel(), weights.astype(np.float64).ravel(), count + 1)
-    return sums[1:]
+    return np.asarray(sums[1:], np.float64)
 
 
 def peak_per_label(labels: Labels, count: int, values: NDArray[Any]) -> NDArray[np.float64]:

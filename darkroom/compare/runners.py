@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -45,9 +45,17 @@ class Runner(Protocol):
         needs_truth: it cannot run without the truth mask.
     """
 
-    name: str
-    reference: bool
-    needs_truth: bool
+    @property
+    def name(self) -> str:
+        """Its row."""
+
+    @property
+    def reference(self) -> bool:
+        """Whether it is a yardstick."""
+
+    @property
+    def needs_truth(self) -> bool:
+        """Whether it wants the truth mask."""
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Everything but the picture that its result depends on, for the cache."""
@@ -69,8 +77,8 @@ class Identity:
     """Leaves every pixel alone."""
 
     name: str = IDENTITY
-    reference: ClassVar[bool] = True
-    needs_truth: ClassVar[bool] = False
+    reference: bool = True
+    needs_truth: bool = False
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Nothing but its name."""
@@ -94,8 +102,8 @@ class OracleInpaint:
 
     name: str = ORACLE
     radius: int = 3
-    reference: ClassVar[bool] = True
-    needs_truth: ClassVar[bool] = True
+    reference: bool = True
+    needs_truth: bool = True
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Method and radius."""
@@ -154,8 +162,8 @@ class CallableRunner:
     name: str
     function: Callable[[Pixels], Restoration]
     version: str = "1"
-    reference: ClassVar[bool] = False
-    needs_truth: ClassVar[bool] = False
+    reference: bool = False
+    needs_truth: bool = False
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Module, name and version of the function."""
