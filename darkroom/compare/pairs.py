@@ -63,14 +63,14 @@ def find_pairs(
         parts = [("", scans, truths, None)]
     found: list[tuple[str, Path, Path | None, Path | None]] = []
     for prefix, folder, other, masks in parts:
-        found += [(prefix + stem, *paths) for stem, *paths in _match(folder, other, masks)]
+        found += [(prefix + n, a, b, c) for n, a, b, c in _match(folder, other, masks)]
     if not found:
         raise InputError(
             f"{scans}: no pictures here", hint=f"looked for {', '.join(sorted(SUFFIXES))}"
         )
     names = [name for name, *_ in found]
     photographs = photograph_names(names, group_by)
-    return [Pair(name, *paths, photographs[name]) for name, *paths in found]
+    return [Pair(n, scan, truth, mask, photographs[n]) for n, scan, truth, mask in found]
 
 
 def photograph_names(names: Iterable[str], group_by: str | None) -> dict[str, str]:

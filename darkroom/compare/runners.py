@@ -119,7 +119,7 @@ class OracleInpaint:
             raise BackendError("the oracle needs a ground truth")
         mask = cv2.dilate(artefacts.astype(np.uint8), np.ones((3, 3), np.uint8))
         mask = np.asarray(mask, np.uint8)
-        return Restoration(inpaint(picture, mask, self.radius), mask.astype(bool))
+        return Restoration(inpaint(picture, mask.astype(np.uint8), self.radius), mask.astype(bool))
 
 
 def inpaint(picture: Pixels, mask: Bytes, radius: int) -> Pixels:

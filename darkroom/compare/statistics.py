@@ -154,7 +154,7 @@ def paired_tests(
             if test is not None:
                 tests.append(test)
     adjusted = holm([test[-2] for test in tests])
-    return [PairedTest(*test[:-1], p, test[-1]) for test, p in zip(tests, adjusted, strict=True)]
+    return [PairedTest(*test[:7], p, test[7]) for test, p in zip(tests, adjusted, strict=True)]
 
 
 def _paired(
