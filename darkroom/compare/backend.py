@@ -1,0 +1,99 @@
+"""Installed backends as runners of a comparison."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom import __version__
+from darkroom.compare.runners import Restoration, parse_backend
+from darkroom.errors import UsageError
+from darkroom.options import CleanOptions, MachineOptions, OutputOptions
+from darkroom.pipeline.clean import clean_file
+from darkroom.pipeline.engine import Engine, load_engine
+from darkroom.pipeline.memory import clean_array
+from darkroom.plugins.manager import installed
+from darkroom.scan import Pixels
+
+# Options of cleaning that `NAME:option=value` may set besides the backend's own.
+SHARED = {"sensitivity": float, "inpainter": str, "polarity": str, "grain": str, "seed": int}
+
+
+@dataclass(frozen=True)
+class BackendRunner:
+    """A backend, run as `darkroom clean` runs it.
+
+    Attributes:
+        name: its row, the text it was asked for with.
+        options: what decides the result; its coverage limit is not enforced.
+        machine: memory, threads and device.
+    """
+
+    name: str
+    options: CleanOptions
+    machine: MachineOptions
+    reference: bool = False
+    needs_truth: bool = False
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Backend, options and version of darkroom."""
+        return {
+            "backend": self.options.backend,
+            "options": asdict(self.options),
+            "device": self.machine.device,
+            "darkroom": __version__,
+        }
+
+    def restore(self, picture: Pixels, artefacts: NDArray[np.bool_] | None) -> Restoration:
+        """Clean in memory; the backend is loaded once for each process."""
+        engine = _engine(self)
+        done = clean_array(picture, self.options, engine=engine, machine=self.machine)
+        score = done.score
+        if score is not None and score.dtype != np.uint8:
+            score = np.clip(score * 255 + 0.5, 0, 255).astype(np.uint8)
+        return Restoration(done.image, done.mask >= 128, score)
+
+    def restore_file(self, scan: Path, output: Path, mask: Path) -> None:
+        """Clean from file to file, streaming."""
+        extra = OutputOptions(save_mask=mask, receipt=False)
+        options = replace(self.options, max_coverage=1.0)
+        clean_file(scan, output, options, machine=self.machine, output=extra)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+def backend_runner(text: str, *, device: str = "auto", jobs: int | None = None) -> BackendRunner:
+    """The runner of "name" or "name:option=value,option=value".
+
+    Args:
+        text: as on the command line. `sensitivity`, `inpainter`, `polarity`, `grain` and `seed`
+            are those of `darkroom clean`; other options are the backend's own.
+        device: as for `darkroom clean`.
+        jobs: threads of each worker.
+
+    Raises:
+        UsageError: a malformed option or value.
+        BackendError: the backend is unknown or cannot be loaded.
+    """
+    name, given = parse_backend(text)
+    shared: dict[str, Any] = {}
+    for option in SHARED.keys() & given.keys():
+        try:
+            shared[option] = SHARED[option](given.pop(option))
+        except ValueError as error:
+            raise UsageError(f"--backend {text}: {option}: {error}") from error
+    own: dict[str, dict[str, Any]] = {name: dict(given)} if given else {}
+    options = CleanOptions(backend=name, options=own, **shared)
+    machine = MachineOptions(device=device, jobs=jobs)
+    load_engine(options, device, installed())
+    return BackendRunner(text, options, machine)
+
+
+@lru_cache(maxsize=1)
+def _engine(runner: BackendRunner) -> Engine:
+    return load_engine(runner.options, runner.machine.device, installed())

@@ -1,0 +1,198 @@
+"""Run every backend on every picture, several at a time, and keep what came of it."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from darkroom.compare.cache import digest
+from darkroom.compare.cell import Cell, Task, run_cell
+from darkroom.compare.pairs import Pair
+from darkroom.compare.pictures import BAND_PIXELS
+from darkroom.compare.runners import Identity, OracleInpaint, Runner
+from darkroom.errors import UsageError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a comparison is run.
+
+    Attributes:
+        cache: folder that keeps results by content.
+        jobs: worker processes; 1 runs everything in this process.
+        clean_frames: also give each backend the ground truths as scans.
+        band_pixels: larger pictures are streamed in bands of about this many pixels.
+    """
+
+    cache: Path
+    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    clean_frames: bool = True
+    band_pixels: int = BAND_PIXELS
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All cells of a run.
+
+    Attributes:
+        pairs: the pictures.
+        runners: what was compared, references first.
+        settings: how.
+        cells: by runner in that order, then by picture.
+        digests: SHA-256 of each pair's files by picture and role.
+    """
+
+    pairs: tuple[Pair, ...]
+    runners: tuple[Runner, ...]
+    settings: Settings
+    cells: tuple[Cell, ...]
+    digests: dict[str, dict[str, str]]
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether ground truths are known."""
+        return all(pair.truth is not None for pair in self.pairs)
+
+    @property
+    def failures(self) -> list[Cell]:
+        """The cells that failed."""
+        return [cell for cell in self.cells if cell.error is not None]
+
+    def of(self, name: str) -> list[Cell]:
+        """The cells of one runner that did not fail."""
+        return [cell for cell in self.cells if cell.backend == name and cell.error is None]
+
+    def task(self, runner: Runner, pair: Pair) -> Task:
+        """The task a cell came from, with which its pictures are found in the cache."""
+        return _task(runner, pair, self.digests[pair.name], self.settings)
+
+
+Progress = Callable[[Cell, int, int], None]
+
+
+def evaluate(
+    pairs: Sequence[Pair],
+    runners: Sequence[Runner],
+    settings: Settings,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Run and measure every runner on every picture.
+
+    The rows "identity" and, where truths are known, "oracle + inpaint" are added. A picture on
+    which a runner fails is a cell with an error; the others go on. What the cache holds is not run
+    again, so a run that was interrupted goes on where it stopped.
+
+    Args:
+        pairs: the pictures, as `find_pairs` gives them.
+        runners: the backends; their names must differ.
+        settings: how.
+        progress: called in this process after each cell with it, the number done and the total.
+
+    Raises:
+        UsageError: two runners of one name, or no pictures.
+        InputError: a file cannot be read at all.
+        OutputError: the cache cannot be written.
+    """
+    if not pairs:
+        raise UsageError("there is nothing to compare")
+    references: list[Runner] = [Identity()]
+    if all(pair.truth is not None for pair in pairs):
+        references.append(OracleInpaint())
+    everyone = (*references, *runners)
+    _require_unique([runner.name for runner in everyone])
+    settings.cache.mkdir(parents=True, exist_ok=True)
+    digests = {pair.name: _digests(pair) for pair in pairs}
+    cells: list[Cell] = []
+    for group in (references, *([runner] for runner in runners)):
+        tasks = [_task(r, pair, digests[pair.name], settings) for r in group for pair in pairs]
+        for cell in _run_all(tasks, settings.jobs):
+            cells.append(cell)
+            if progress is not None:
+                progress(cell, len(cells), len(everyone) * len(pairs))
+    order = {(r.name, pair.name): i for i, (r, pair) in enumerate(_product(everyone, pairs))}
+    cells.sort(key=lambda cell: order[cell.backend, cell.image])
+    return Comparison(tuple(pairs), everyone, settings, tuple(cells), digests)
+
+
+def _product(runners: Iterable[Runner], pairs: Sequence[Pair]) -> Iterator[tuple[Runner, Pair]]:
+    return ((runner, pair) for runner in runners for pair in pairs)
+
+
+def _task(runner: Runner, pair: Pair, digests: dict[str, str], settings: Settings) -> Task:
+    return Task(
+        runner, pair, digests, settings.cache,
+        settings.clean_frames, settings.band_pixels,
+    )  # fmt: skip
+
+
+def _require_unique(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"{', '.join(twice)} would stand in two rows", hint="leave one out")
+
+
+def _digests(pair: Pair) -> dict[str, str]:
+    paths = {"scan": pair.scan, "truth": pair.truth, "mask": pair.mask}
+    return {role: digest(path) for role, path in paths.items() if path is not None}
+
+
+def _run_all(tasks: Sequence[Task], jobs: int) -> Iterator[Cell]:
+    """Cells as they are done. Each call has its own processes: peaks of memory are its own.
+
+    At most a few tasks a process are queued, so that an interrupt is answered at once.
+    """
+    jobs = min(jobs, len(tasks))
+    if jobs <= 1:
+        yield from map(run_cell, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with _threads_per_process(jobs), ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        waiting = iter(tasks)
+        running: dict[Future[Cell], Task] = {}
+        try:
+            while True:
+                while len(running) < 4 * jobs and (task := next(waiting, None)) is not None:
+                    running[pool.submit(run_cell, task)] = task
+                if not running:
+                    return
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield _result(future, running.pop(future))
+        except BrokenProcessPool:
+            for task in (*running.values(), *waiting):
+                yield _died(task)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(future: Future[Cell], task: Task) -> Cell:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return _died(task)
+
+
+def _died(task: Task) -> Cell:
+    cell = Cell(task.runner.name, task.pair.name, task.pair.photograph)
+    cell.error = "a worker process died, perhaps for want of memory; try --jobs 1"
+    return cell
+
+
+@contextmanager
+def _threads_per_process(jobs: int) -> Iterator[None]:
+    """Share the cores out: libraries read these variables when a worker starts."""
+    share = str(max(1, (os.cpu_count() or 1) // jobs))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update({name: share for name in THREAD_VARIABLES if name not in os.environ})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)

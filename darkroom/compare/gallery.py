@@ -1,0 +1,222 @@
+"""The pictures of the report: which places to show, and each as small data URIs."""
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.compare.cache import Cache
+from darkroom.compare.cell import Cell, Kept, load_kept, restoration_key
+from darkroom.compare.evaluate import Comparison
+from darkroom.compare.levels import grey_levels
+from darkroom.compare.pairs import Pair
+from darkroom.compare.pictures import read_rows, truth_mask
+from darkroom.compare.regions import grow
+from darkroom.compare.runners import IDENTITY
+from darkroom.geometry import Window
+from darkroom.io import open_scan
+from darkroom.scan import Encoding, Pixels, ScanInfo
+
+SIDE = 512  # pixels of the largest picture shown
+EACH = 3  # worst and best places of each backend
+TYPICAL = 4  # places shown in the grid
+MASK_COLOUR = (255, 138, 0)
+DAMAGE_COLOUR = (0, 160, 255)
+
+RGBA = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A picture worth showing.
+
+    Attributes:
+        image: its name.
+        reason: why, for the caption.
+        backend: the backend it was chosen for, or None.
+    """
+
+    image: str
+    reason: str
+    backend: str | None
+
+
+def choose(comparison: Comparison) -> list[Choice]:
+    """Typical, worst and best pictures, the most telling first; a picture may come more than once.
+
+    Typical are those with the most error to begin with, one for each photograph. Worst and best are
+    by the squared error a backend added or removed; without a truth, by how much it changed.
+    """
+    reference = comparison.of(IDENTITY)
+    key = "sse_before" if comparison.has_truth else "pixels"
+    damaged = sorted(reference, key=lambda cell: -cell.totals[key])
+    typical: list[Choice] = []
+    seen: set[str] = set()
+    for cell in damaged:
+        if cell.photograph not in seen and len(typical) < TYPICAL:
+            seen.add(cell.photograph)
+            typical.append(Choice(cell.image, "much damage", None))
+    others = [r.name for r in comparison.runners if not r.reference]
+    ranks = [list(_extremes(comparison.of(name), comparison.has_truth)) for name in others]
+    woven = [choice for rank in zip(*ranks, strict=False) for choice in rank]
+    return typical + woven
+
+
+def _extremes(cells: Sequence[Cell], truth: bool) -> Iterator[Choice]:
+    """Worst, best, second worst and so on."""
+    if not truth:
+        for cell in sorted(cells, key=lambda cell: -cell.totals["changed"])[: 2 * EACH]:
+            yield Choice(cell.image, "most changed", cell.backend)
+        return
+    by_gain = sorted(cells, key=lambda cell: cell.totals["sse_after"] - cell.totals["sse_before"])
+    for rank in range(min(EACH, len(by_gain) // 2)):
+        yield _extreme(by_gain[-1 - rank], "most harm")
+        yield _extreme(by_gain[rank], "most gain")
+
+
+def _extreme(cell: Cell, reason: str) -> Choice:
+    pixels = cell.totals["pixels"]
+    before, after = cell.totals["sse_before"] / pixels, cell.totals["sse_after"] / pixels
+    if reason == "most harm" and after <= before:
+        reason = "least gain"
+    return Choice(cell.image, f"{reason}, MSE {before:.2f} to {after:.2f}", cell.backend)
+
+
+def build_gallery(comparison: Comparison, choices: Sequence[Choice], budget: int) -> dict[str, Any]:
+    """Encode the chosen pictures until the budget of bytes is used up.
+
+    Returns:
+        {"cases": [...], "left_out": number}. A case has "title", "photograph", "reasons" (backend
+        and text), "width", "height", "scan" (a data URI) and "layers": name -> {"after", "mask"},
+        transparent pictures to lay over the scan. "truth" is one of the layers where it is known.
+    """
+    reasons: dict[str, list[Choice]] = {}
+    for choice in choices:
+        reasons.setdefault(choice.image, []).append(choice)
+    pairs = {pair.name: pair for pair in comparison.pairs}
+    cases: list[dict[str, Any]] = []
+    spent = 0
+    for image, why in reasons.items():
+        case = _case(comparison, pairs[image], why)
+        size = _size(case)
+        if cases and spent + size > budget:
+            break
+        spent += size
+        cases.append(case)
+    return {"cases": cases, "left_out": len(reasons) - len(cases)}
+
+
+def _case(comparison: Comparison, pair: Pair, why: Sequence[Choice]) -> dict[str, Any]:
+    kept = _kept(comparison, pair)
+    with open_scan(pair.scan) as scan:
+        window = _window(scan.info, kept.get(why[0].backend or ""))
+        linear = scan.info.profile.encoding is Encoding.LINEAR
+        rows = read_rows(scan, window.y, window.bottom)
+    columns = slice(window.x, window.right)
+    before = rows[:, columns]
+    layers: dict[str, dict[str, str]] = {}
+    if pair.truth is not None:
+        truth = _rows_of(pair.truth, window)
+        mark = None if pair.mask is None else _rows_of(pair.mask, window)
+        damage = truth_mask(rows, truth, mark)[:, columns]
+        layers["truth"] = {
+            "after": _overlay(before, truth[:, columns], linear),
+            "mask": outline_uri(damage, DAMAGE_COLOUR),
+        }
+    for name, restored in kept.items():
+        after = restored.changes.apply(rows, window.y)[:, columns]
+        mask = restored.mask.rows(window.y, window.bottom)[:, columns]
+        layers[name] = {
+            "after": _overlay(before, after, linear),
+            "mask": outline_uri(mask, MASK_COLOUR),
+        }
+    return {
+        "title": pair.name,
+        "photograph": pair.photograph,
+        "reasons": [{"backend": choice.backend, "text": choice.reason} for choice in why],
+        "width": window.width,
+        "height": window.height,
+        "scan": data_uri(display(before, linear)),
+        "layers": layers,
+    }
+
+
+def _rows_of(path: Any, window: Window) -> Pixels:
+    with open_scan(path) as scan:
+        return read_rows(scan, window.y, window.bottom)
+
+
+def _kept(comparison: Comparison, pair: Pair) -> dict[str, Kept]:
+    cache = Cache(comparison.settings.cache)
+    kept = {
+        runner.name: load_kept(cache, restoration_key(comparison.task(runner, pair), "scan"))
+        for runner in comparison.runners
+        if runner.name != IDENTITY
+    }
+    return {name: entry for name, entry in kept.items() if entry is not None}
+
+
+def _window(info: ScanInfo, kept: Kept | None) -> Window:
+    """The whole picture if it is small, else the square in which most was changed."""
+    width, height = min(SIDE, info.width), min(SIDE, info.height)
+    best = Window((info.width - width) // 2, (info.height - height) // 2, width, height)
+    if kept is None or (width, height) == (info.width, info.height):
+        return best
+    most = -1
+    for y in _steps(info.height, height):
+        where = kept.changes.where.rows(y, y + height)
+        for x in _steps(info.width, width):
+            changed = int(np.count_nonzero(where[:, x : x + width]))
+            if changed > most:
+                most, best = changed, Window(x, y, width, height)
+    return best
+
+
+def _steps(whole: int, part: int) -> list[int]:
+    return sorted({*range(0, whole - part + 1, max(1, part // 2)), whole - part})
+
+
+def display(pixels: Pixels, linear: bool) -> NDArray[np.uint8]:
+    """(H, W, 1 or 3) native samples as uint8 for the screen; linear ones get gamma 2.2."""
+    levels = np.stack(
+        [grey_levels(pixels[..., sample]) for sample in range(pixels.shape[2])], axis=2
+    )
+    if linear:
+        levels = np.float32(255) * (levels / np.float32(255)) ** np.float32(1 / 2.2)
+    return (levels + 0.5).astype(np.uint8)
+
+
+def _overlay(before: Pixels, after: Pixels, linear: bool) -> str:
+    """What to lay over `before` to see `after`: transparent where they look alike."""
+    shown, base = display(after, linear), display(before, linear)
+    differs = np.any(shown != base, axis=2)
+    colour = np.broadcast_to(shown, (*shown.shape[:2], 3)) * differs[..., None]
+    return data_uri(np.dstack([colour, differs * np.uint8(255)]).astype(np.uint8))
+
+
+def outline_uri(mask: NDArray[np.bool_], colour: tuple[int, int, int]) -> str:
+    """A line of one pixel around each region of a mask, two pixels off it."""
+    plane = mask.astype(np.uint8)
+    line = grow(plane, 3) - grow(plane, 2)
+    picture = np.zeros((*mask.shape, 4), np.uint8)
+    picture[line > 0] = (*colour, 255)
+    return data_uri(picture)
+
+
+def data_uri(picture: NDArray[np.uint8]) -> str:
+    """A uint8 picture (H, W, 1, 3 or 4) as a lossless data URI."""
+    from PIL import Image
+
+    squeezed = picture[..., 0] if picture.shape[2] == 1 else picture
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(squeezed)).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _size(case: dict[str, Any]) -> int:
+    layers = case["layers"].values()
+    return len(case["scan"]) + sum(len(layer["after"]) + len(layer["mask"]) for layer in layers)

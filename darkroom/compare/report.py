@@ -1,0 +1,192 @@
+"""The report: one HTML file that needs nothing but itself."""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from darkroom.compare import figures
+from darkroom.compare.evaluate import Comparison
+from darkroom.compare.gallery import build_gallery, choose
+from darkroom.compare.metrics import METRICS
+from darkroom.compare.paper import CLASS_COUNTS
+from darkroom.compare.runners import IDENTITY
+from darkroom.compare.summary import Document, image_csv
+from darkroom.errors import OutputError
+
+PICTURE_BYTES = 12_000_000
+
+HARM_COLUMNS = ("sse_ratio", "visible", "recall", "false_per_mp", "harm", "touched", "repair")
+ERROR_COLUMNS = ("mse", "psnr", "psnr_near", "ssim", "ssim_near")
+CHANGE_COLUMNS = ("changed", "outside_mask", "masked", "marks_per_mp")
+CLEAN_COLUMNS = ("clean_touched", "clean_false_per_mp", "clean_mse")
+DETECTION_COLUMNS = (
+    "pixel_precision", "pixel_recall", "pixel_f1",
+    "object_precision", "object_recall", "object_f1", "average_precision",
+)  # fmt: skip
+GRAIN_COLUMNS = tuple(name for name in METRICS if name.startswith("grain_"))
+
+
+def write_report(
+    comparison: Comparison, document: Document, folder: Path, *, picture_bytes: int = PICTURE_BYTES
+) -> Path:
+    """Write `metrics.json`, `metrics.csv` and `index.html` into a folder.
+
+    Args:
+        comparison: the cells; their pictures are read again from the cache.
+        document: what `summarise` made of them.
+        folder: made if it is not there; files of these names are replaced.
+        picture_bytes: most bytes of pictures embedded in the page.
+
+    Returns:
+        the page.
+
+    Raises:
+        OutputError: something cannot be written.
+    """
+    page = render(comparison, document, picture_bytes)
+    outputs = {
+        "metrics.json": json.dumps(document, indent=1) + "\n",
+        "metrics.csv": image_csv(comparison),
+        "index.html": page,
+    }
+    for name, text in outputs.items():
+        path = folder / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".tmp")
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise OutputError(f"{path}: {error.strerror or error}") from error
+    return folder / "index.html"
+
+
+def render(comparison: Comparison, document: Document, picture_bytes: int) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(figure=format_figure, bytes=format_bytes, number=format_number)
+    gallery = build_gallery(comparison, choose(comparison), picture_bytes)
+    gallery["backends"] = [row["name"] for row in document["backends"] if row["name"] != IDENTITY]
+    return environment.get_template("report.html").render(
+        document=document,
+        gallery=Markup(_script_json(gallery)),
+        cases=gallery["cases"],
+        left_out=gallery["left_out"],
+        style=Markup(_template("report.css")),
+        script=Markup(_template("report.js")),
+        columns={
+            "harm": HARM_COLUMNS, "error": ERROR_COLUMNS, "change": CHANGE_COLUMNS,
+            "clean": CLEAN_COLUMNS, "detection": DETECTION_COLUMNS, "grain": GRAIN_COLUMNS,
+        },
+        metrics=METRICS,
+        class_counts=CLASS_COUNTS,
+        verdicts={row["name"]: verdict(row) for row in document["backends"]},
+        drawings=_drawings(comparison, document),
+    )  # fmt: skip
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """What the interval of the error left says against doing nothing."""
+    figure = row["figures"]["sse_ratio"]
+    if row["name"] == IDENTITY or figure["value"] is None:
+        return ""
+    low, high = figure["low"], figure["high"]
+    if low is None:
+        return "better than nothing" if figure["value"] < 1 else "no better than nothing"
+    if high < 1:
+        return "better than nothing"
+    return "worse than nothing" if low > 1 else "not told from nothing"
+
+
+def _drawings(comparison: Comparison, document: Document) -> dict[str, Any]:
+    rows = document["backends"]
+    if not document["data"]["truth"]:
+        return {}
+    nothing = next(row for row in rows if row["name"] == IDENTITY)
+    measured = [row for row in rows if row["mse"] is not None]
+    if nothing["mse"] is None:
+        return {}
+    floor = figures.class_floor(measured)
+    ends = [v for row in measured for v in row["figures"]["sse_ratio"].values() if v]
+    low, high = min([*ends, 0.3]) / 1.1, max([*ends, 1.5]) * 1.1
+    drawings: dict[str, Any] = {"curve": Markup(figures.curve_plot(_curved(rows)))}
+    drawings["curve_rows"] = [row["name"] for row in _curved(rows)]
+    for row in measured:
+        name = row["name"]
+        confusion = _confusion(comparison, name)
+        drawings[name] = {
+            "mark": Markup(figures.interval_mark(row["figures"]["sse_ratio"], low, high)),
+            "mse": Markup(
+                figures.mse_histogram(
+                    row["mse"]["values"], nothing["mse"]["values"], f"MSE of images, {name}"
+                )
+            ),
+            "confusion": {n: figures.confusion_uri(confusion, n) for n in CLASS_COUNTS},
+            "classes": Markup(
+                figures.class_plot(
+                    row["figures"], nothing["figures"], floor, f"Class figures, {name}"
+                )
+            ),
+        }
+    return drawings
+
+
+def _curved(rows: list[Document]) -> list[Document]:
+    return [row for row in rows if not row["reference"] and row["mse"] is not None]
+
+
+def _confusion(comparison: Comparison, name: str) -> NDArray[np.int64]:
+    total = np.zeros((256, 256), np.int64)
+    for cell in comparison.of(name):
+        matrix = cell.confusion()
+        if matrix is not None:
+            total += matrix
+    return total
+
+
+def format_figure(figure: Mapping[str, float | None], name: str) -> str:
+    """A figure as the tables show it; a dash where it is undefined."""
+    return format_number(figure["value"], METRICS[name].style)
+
+
+def format_number(value: float | None, style: str = "ratio") -> str:
+    """A number in the style of its metric."""
+    if value is None:
+        return "–"
+    if style == "share":
+        percent = 100 * value
+        digits = 1 if percent >= 1 or percent == 0 else min(5, 1 - int(np.floor(np.log10(percent))))
+        return f"{percent:.{digits}f} %"
+    if style == "dB":
+        return f"{value:.2f} dB"
+    if style == "rate":
+        return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def format_bytes(count: int) -> str:
+    """Bytes in MiB, or a dash for none."""
+    return f"{count / 2**20:,.0f} MiB" if count else "–"
+
+
+def _template(name: str) -> str:
+    return (files("darkroom.compare") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _script_json(value: Any) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,206 @@
+"""Intervals and tests over photographs.
+
+Patches of one photograph are alike, so the photograph is the unit that is drawn again: a cluster
+bootstrap with percentile intervals (Efron and Tibshirani 1993, chapters 8 and 13).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.compare.metrics import METRICS, Metric, Totals, Values
+from darkroom.compare.paper import CLASS_COUNTS, COARSE, LEVELS, merge
+
+SHAPES = {"confusion": (LEVELS, LEVELS), "confusion_50": (COARSE, COARSE)}
+
+
+class _Zeros(dict[str, NDArray[Any]]):
+    """Totals in which a sum that no image had is zero."""
+
+    def __missing__(self, key: str) -> NDArray[Any]:
+        return np.zeros(SHAPES.get(key, (LEVELS,) if key.startswith("score_") else ()))
+
+
+@dataclass(frozen=True, slots=True)
+class PhotographTable:
+    """Totals by photograph.
+
+    Attributes:
+        names: the photographs, sorted.
+        columns: key -> float64 (P, ...). Confusion matrices stand here merged to 50 classes.
+        confusion: (256, 256) over all photographs, or None.
+    """
+
+    names: tuple[str, ...]
+    columns: Mapping[str, NDArray[np.float64]]
+    confusion: NDArray[np.float64] | None = None
+
+    def total(self) -> Totals:
+        """Totals over all photographs."""
+        totals = _Zeros({key: column.sum(axis=0) for key, column in self.columns.items()})
+        if self.confusion is not None:
+            totals["confusion"] = self.confusion
+        return totals
+
+    def each(self) -> Totals:
+        """Totals with the photographs as the leading axis."""
+        return _Zeros(dict(self.columns))
+
+    def select(self, names: Sequence[str]) -> "PhotographTable":
+        """The rows of some photographs, in that order."""
+        row = {name: index for index, name in enumerate(self.names)}
+        chosen = [row[name] for name in names]
+        return PhotographTable(tuple(names), {k: v[chosen] for k, v in self.columns.items()})
+
+
+def photograph_table(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> PhotographTable:
+    """Add up the totals of images by photograph.
+
+    Args:
+        rows: (photograph, totals of one image) for each image; the totals may hold arrays, and
+            "confusion" of (256, 256).
+    """
+    rows = list(rows)
+    names = sorted({name for name, _ in rows})
+    index = {name: i for i, name in enumerate(names)}
+    columns: dict[str, NDArray[np.float64]] = {}
+    confusion: NDArray[np.float64] | None = None
+    for name, totals in rows:
+        for key, value in totals.items():
+            if key == "confusion":
+                confusion = value + (0.0 if confusion is None else confusion)
+                key, value = "confusion_50", merge(value, COARSE)
+            if key not in columns:
+                columns[key] = np.zeros((len(names), *np.shape(value)))
+            columns[key][index[name]] += value
+    return PhotographTable(tuple(names), columns, confusion)
+
+
+def draw_weights(photographs: int, replicates: int, seed: int) -> Values:
+    """How often each photograph is drawn in each replicate: float64 (replicates, photographs)."""
+    generator = np.random.default_rng(seed)
+    even = np.full(photographs, 1 / photographs)
+    return generator.multinomial(photographs, even, replicates).astype(np.float64)
+
+
+def replicate_totals(table: PhotographTable, weights: Values) -> Totals:
+    """Totals of each bootstrap replicate: key -> (replicates, ...)."""
+    columns = table.columns.items()
+    return _Zeros({key: np.tensordot(weights, column, axes=1) for key, column in columns})
+
+
+def has_interval(metric: Metric) -> bool:
+    """Whether an interval is computed: not for pooled class figures of more than 50 classes."""
+    fine = tuple(f"_{n}" for n in CLASS_COUNTS if n > COARSE)
+    return not (metric.group == "paper" and metric.name.endswith(fine)) and metric.group != "cost"
+
+
+def intervals(table: PhotographTable, weights: Values, level: float = 0.95) -> dict[str, Any]:
+    """Metric name -> (low, high), or None where it is undefined or there is one photograph."""
+    if len(table.names) < 2:
+        return dict.fromkeys(METRICS)
+    totals = replicate_totals(table, weights)
+    tail = 100 * (1 - level) / 2
+    result: dict[str, Any] = {}
+    for name, metric in METRICS.items():
+        values = metric.value(totals) if has_interval(metric) else np.array(np.nan)
+        values = values[np.isfinite(values)] if values.ndim else values[None][:0]
+        low_high = np.percentile(values, [tail, 100 - tail]) if values.size else None
+        result[name] = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Two backends on the same photographs.
+
+    Attributes:
+        first, second: the backends.
+        metric: what was compared.
+        difference: first minus second, over all photographs.
+        interval: its 95 % bootstrap interval.
+        p_bootstrap: two-sided, from the same replicates.
+        p_wilcoxon: signed-rank test on the photographs' own figures.
+        p_adjusted: the latter after Holm's correction for all pairs of the run.
+        photographs: how many took part.
+    """
+
+    first: str
+    second: str
+    metric: str
+    difference: float
+    interval: tuple[float, float]
+    p_bootstrap: float
+    p_wilcoxon: float
+    p_adjusted: float
+    photographs: int
+
+
+def paired_tests(
+    tables: Mapping[str, PhotographTable], metric: Metric, replicates: int, seed: int
+) -> list[PairedTest]:
+    """Compare every two backends by one metric on the photographs they share.
+
+    Pairs with fewer than two photographs in common are left out.
+    """
+    names = list(tables)
+    tests = []
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            test = _paired(first, second, tables, metric, replicates, seed)
+            if test is not None:
+                tests.append(test)
+    adjusted = holm([test[-2] for test in tests])
+    return [PairedTest(*test[:7], p, test[7]) for test, p in zip(tests, adjusted, strict=True)]
+
+
+def _paired(
+    first: str,
+    second: str,
+    tables: Mapping[str, PhotographTable],
+    metric: Metric,
+    replicates: int,
+    seed: int,
+) -> tuple[Any, ...] | None:
+    shared = sorted(set(tables[first].names) & set(tables[second].names))
+    if len(shared) < 2:
+        return None
+    a, b = tables[first].select(shared), tables[second].select(shared)
+    weights = draw_weights(len(shared), replicates, seed)
+    spread = metric.value(replicate_totals(a, weights)) - metric.value(replicate_totals(b, weights))
+    spread = spread[np.isfinite(spread)]
+    if not spread.size:
+        return None
+    low, high = np.percentile(spread, [2.5, 97.5])
+    beyond = min(np.count_nonzero(spread <= 0), np.count_nonzero(spread >= 0))
+    p_bootstrap = min(1.0, 2 * (beyond + 1) / (spread.size + 1))
+    difference = float(metric.value(a.total()) - metric.value(b.total()))
+    each = metric.value(a.each()) - metric.value(b.each())
+    return (
+        first, second, metric.name, difference, (float(low), float(high)),
+        p_bootstrap, signed_rank(each), len(shared),
+    )  # fmt: skip
+
+
+def signed_rank(differences: Values) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test, ties at zero ranked (Pratt); 1 if all are 0."""
+    from scipy.stats import wilcoxon
+
+    known = differences[np.isfinite(differences)]
+    if not np.any(known):
+        return 1.0
+    return float(wilcoxon(known, zero_method="pratt").pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979)."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    running = 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return [float(p) for p in adjusted]
