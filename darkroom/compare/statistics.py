@@ -5,7 +5,7 @@ bootstrap with percentile intervals (Efron and Tibshirani 1993, chapters 8 and 1
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -153,8 +153,8 @@ def paired_tests(
             test = _paired(first, second, tables, metric, replicates, seed)
             if test is not None:
                 tests.append(test)
-    adjusted = holm([test[-2] for test in tests])
-    return [PairedTest(*test[:7], p, test[7]) for test, p in zip(tests, adjusted, strict=True)]
+    adjusted = holm([test.p_wilcoxon for test in tests])
+    return [replace(test, p_adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
 
 
 def _paired(
@@ -164,7 +164,8 @@ def _paired(
     metric: Metric,
     replicates: int,
     seed: int,
-) -> tuple[Any, ...] | None:
+) -> PairedTest | None:
+    """The test of one pair, its p not yet adjusted; None where there is nothing to compare."""
     shared = sorted(set(tables[first].names) & set(tables[second].names))
     if len(shared) < 2:
         return None
@@ -179,10 +180,11 @@ def _paired(
     p_bootstrap = min(1.0, 2 * (beyond + 1) / (spread.size + 1))
     difference = float(metric.value(a.total()) - metric.value(b.total()))
     each = metric.value(a.each()) - metric.value(b.each())
-    return (
-        first, second, metric.name, difference, (float(low), float(high)),
-        p_bootstrap, signed_rank(each), len(shared),
-    )  # fmt: skip
+    p = signed_rank(each)
+    interval = (float(low), float(high))
+    return PairedTest(
+        first, second, metric.name, difference, interval, p_bootstrap, p, p, len(shared)
+    )
 
 
 def signed_rank(differences: Values) -> float:

@@ -159,6 +159,7 @@ class JpegSink:
             raise UsageError(f"{path}: too large for a JPEG", hint="write a .tif instead")
         self.path, self.info = path, info
         self.layout = f"JPEG, 8-bit, quality {QUALITY}"
+        self.exact = False
         self.losses = ["exact pixels (JPEG changes every one of them a little)"]
         self._header = _header_segments(info, self.losses)
         self._pixels = np.empty((info.height, info.width, info.samples), np.uint8)

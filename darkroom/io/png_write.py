@@ -37,6 +37,7 @@ class PngSink:
 
     def __init__(self, path: Path, info: ScanInfo, *, overwrite: bool = False) -> None:
         self.path, self.info = path, info
+        self.exact = True
         self.losses: list[str] = []
         colour = _colour_type(path, info)
         bits = 8 * info.dtype.itemsize

@@ -9,6 +9,7 @@ from darkroom.errors import InputError, UsageError
 from darkroom.io.files import PositionedFile
 from darkroom.io.scratch import Scratch
 from darkroom.io.sink import ScanSink
+from darkroom.plugins.manager import Plugins, installed
 from darkroom.protocols import ReaderSpec, WriterSpec
 from darkroom.scan import Scan, ScanInfo
 
@@ -47,6 +48,16 @@ class _Spec(Protocol):
     def opener(self) -> str: ...
 
 
+def all_readers(plugins: Plugins | None = None) -> tuple[ReaderSpec, ...]:
+    """The built-in readers and those of plugins, by default the installed ones."""
+    return (*READERS, *(plugins or installed()).readers)
+
+
+def all_writers(plugins: Plugins | None = None) -> tuple[WriterSpec, ...]:
+    """The built-in writers and those of plugins, by default the installed ones."""
+    return (*WRITERS, *(plugins or installed()).writers)
+
+
 def scan_suffixes(readers: Sequence[ReaderSpec] = READERS) -> frozenset[str]:
     """Suffixes that some reader claims, for walking folders."""
     return frozenset(suffix for spec in readers for suffix in spec.suffixes)
@@ -78,7 +89,7 @@ def open_scan(
     cache_bytes: int = CACHE_BYTES,
     max_pixels: int = MAX_PIXELS,
     scratch: Scratch | None = None,
-    readers: Sequence[ReaderSpec] = READERS,
+    readers: Sequence[ReaderSpec] | None = None,
 ) -> Scan:
     """Open a scan with the reader that its first bytes call for.
 
@@ -87,12 +98,12 @@ def open_scan(
         cache_bytes: most memory for decoded pixels that the scan keeps.
         max_pixels: larger images are refused as decompression bombs.
         scratch: where spools go; the system's temporary folder if None.
-        readers: what to choose from.
+        readers: what to choose from; the built-in ones and those of plugins if None.
 
     Raises:
         InputError: if the file cannot be opened or is not supported.
     """
-    spec = choose_reader(path, readers)
+    spec = choose_reader(path, all_readers() if readers is None else readers)
     opener = cast("Callable[..., Scan]", _load(spec))
     return opener(
         path, cache_bytes=cache_bytes, max_pixels=max_pixels, scratch=scratch or Scratch()
@@ -105,7 +116,7 @@ def create_scan(
     *,
     compression: str | None = None,
     overwrite: bool = False,
-    writers: Sequence[WriterSpec] = WRITERS,
+    writers: Sequence[WriterSpec] | None = None,
     **options: Any,
 ) -> ScanSink:
     """A sink for pixels that `info` describes, in the format that the suffix asks for.
@@ -115,7 +126,7 @@ def create_scan(
         info: what will be written, and the metadata to carry.
         compression: of a TIFF: "none", "lzw", "deflate", "packbits", "zstd"; None for the source's.
         overwrite: replace an existing file.
-        writers: what to choose from.
+        writers: what to choose from; the built-in ones and those of plugins if None.
         options: further options of the writer.
 
     Raises:
@@ -123,6 +134,7 @@ def create_scan(
         UsageError: if no writer knows the suffix, or the format cannot hold these pixels.
     """
     suffix = path.suffix.lower()
+    writers = all_writers() if writers is None else writers
     for spec in sorted(writers, key=lambda spec: -spec.priority):
         if suffix in spec.suffixes:
             creator = cast("Callable[..., ScanSink]", _load(spec))

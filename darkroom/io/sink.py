@@ -15,11 +15,13 @@ class ScanSink(Protocol):
         path: the final name.
         losses: what of the source's metadata the file cannot carry, one phrase each; complete
             once the sink is made.
+        exact: whether the samples read back will be those written.
         layout: how the pixels are stored, for a person to read.
     """
 
     path: Path
     losses: list[str]
+    exact: bool
     layout: str
 
     def write_rows(self, rows: Pixels) -> None:

@@ -90,6 +90,7 @@ class TiffSink:
         more_bytes: int = 0,
     ) -> None:
         self.path, self.info = path, info
+        self.exact = True
         self.losses: list[str] = []
         order, tags = carried_tags(info, self.losses)
         plan = _plan(info, order, compression, self.losses)

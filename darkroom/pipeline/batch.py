@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from darkroom.errors import DarkroomError, InputError, OutputError, UsageError
-from darkroom.io.registry import scan_suffixes
+from darkroom.io.registry import all_readers, scan_suffixes
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file, detect_file
 from darkroom.pipeline.output import TIFF_SUFFIXES
@@ -89,9 +89,7 @@ def find_scans(
     A folder stands for the scans in it, less what darkroom itself wrote there (`NAME_clean.tif`
     beside `NAME.tif`). What is missing becomes an item with an error, so that the rest is done.
     """
-    plugins = plugins or installed()
-    suffixes = scan_suffixes()
-    suffixes |= {suffix for reader in plugins.readers for suffix in reader.suffixes}
+    suffixes = scan_suffixes(all_readers(plugins))
     items: dict[str, Item] = {}
     for text in given:
         for item in _expand(str(text), recursive, suffixes):

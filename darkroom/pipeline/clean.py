@@ -11,6 +11,7 @@ from darkroom.errors import OutputError
 from darkroom.geometry import bands
 from darkroom.io import open_scan
 from darkroom.io.atomic import write_atomic
+from darkroom.io.registry import all_readers, all_writers
 from darkroom.io.scratch import Scratch
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions
 from darkroom.pipeline.engine import Engine, load_engine
@@ -207,6 +208,7 @@ def _open(job: Job, path: Path) -> Scan:
         cache_bytes=free // 5,
         max_pixels=job.machine.max_pixels,
         scratch=Scratch(scratch_folder(job.machine.scratch)),
+        readers=all_readers(job.plugins),
     )
 
 
@@ -226,6 +228,7 @@ def _write(job: Job, scan: Scan, found: Found, receipt: Receipt, progress: Progr
                     scan.info,
                     compression=job.output.compression,
                     overwrite=job.output.overwrite,
+                    writers=all_writers(job.plugins),
                     layers=job.output.layers,
                     scratch=job.machine.scratch,
                 )
@@ -237,8 +240,12 @@ def _write(job: Job, scan: Scan, found: Found, receipt: Receipt, progress: Progr
                 result.write(old, new, mask)
             receipt.lost = result.losses
             receipt.untouched_before = before.hexdigest()
-            receipt.untouched_after = _read_back(job, result.finish(), found, progress)
-            if receipt.untouched_after != receipt.untouched_before:
+            written = result.finish()
+            if result.exact:
+                receipt.untouched_after = _read_back(job, written, found, progress)
+            else:
+                receipt.warnings.append("the format changes every pixel; nothing could be compared")
+            if result.exact and receipt.untouched_after != receipt.untouched_before:
                 raise OutputError(
                     f"{job.target}: what was written differs from the scan outside the mask; "
                     "it was thrown away",

@@ -1,7 +1,7 @@
 """The files a run writes: the cleaned scan with its layers, and the mask."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from darkroom.errors import OutputError, UsageError
 from darkroom.geometry import Window, bands
 from darkroom.io import create_scan
 from darkroom.io.scratch import Scratch, Spool
+from darkroom.protocols import WriterSpec
 from darkroom.scan import Bytes, ColorProfile, Metadata, Pixels, ScanInfo
 
 LAYER_ROWS = 256
@@ -90,6 +91,7 @@ class ResultFile:
         info: the source.
         compression: of a TIFF, or None for the source's.
         overwrite: replace an existing file.
+        writers: what to choose from by the suffix.
         layers: append the mask and the difference as pages of a TIFF.
         scratch: folder for temporary files.
 
@@ -104,6 +106,7 @@ class ResultFile:
         *,
         compression: str | None,
         overwrite: bool,
+        writers: Sequence[WriterSpec],
         layers: bool,
         scratch: Path | None,
     ) -> None:
@@ -125,7 +128,12 @@ class ResultFile:
                 spool = spools.spool(info.width, info.height, samples, dtype)
                 setattr(self, name, self._stack.enter_context(spool))
         self._sink = create_scan(
-            path, info, compression=compression, overwrite=overwrite, **options
+            path,
+            info,
+            compression=compression,
+            overwrite=overwrite,
+            writers=writers,
+            **options,
         )
         self._stack.callback(self._sink.abort)
 
@@ -138,6 +146,11 @@ class ResultFile:
             self._mask.write(window, mask)
             old, new = (rows[..., : self._info.channels] for rows in (before, after))
             self._difference.write(window, np.where(new > old, new - old, old - new))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the format keeps every sample."""
+        return self._sink.exact
 
     @property
     def losses(self) -> list[str]:
