@@ -71,12 +71,11 @@ def save_weights(
     """
     from safetensors.numpy import save
 
-    stored = {
-        name: np.ascontiguousarray(
-            array, np.float16 if half and array.dtype == np.float32 else None
-        )
-        for name, array in tensors.items()
-    }
+    stored: Tensors = {}
+    for name, array in tensors.items():
+        narrow = half and array.dtype == np.float32
+        with np.errstate(over="ignore"):  # what overflows is refused below
+            stored[name] = np.ascontiguousarray(array, np.float16 if narrow else array.dtype)
     for name, array in stored.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise BackendError(f"{name} is not finite as {array.dtype}", hint="Store float32.")

@@ -148,7 +148,7 @@ def _read_grey(path: Path) -> Plane:
         with Image.open(path) as image:
             deep = image.mode.startswith(("I", "F"))
             pixels = np.asarray(image if deep else image.convert("L"), np.float32)
-            return pixels / 257 if deep and image.mode != "F" else pixels
+            return pixels / np.float32(257) if deep and image.mode != "F" else pixels
     except (OSError, UnidentifiedImageError) as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -192,10 +192,8 @@ def lift_residues(pictures: Sequence[Picture], largest: int = 90) -> list[Residu
 
 def draw_artefact(rng: np.random.Generator) -> Plane:
     """The opacity in [0, 1] of a speck, hair or scratch, (h, w)."""
-    if rng.random() < 1 / 3:
-        opacity = _speck(rng)
-    else:
-        opacity = _thread(rng, straight=rng.random() < 0.5)
+    straight = rng.random() < 0.5
+    opacity = _speck(rng) if rng.random() < 1 / 3 else _thread(rng, straight=straight)
     soft = ndi.gaussian_filter(opacity, rng.uniform(0.3, 1.0)) * rng.uniform(0.15, 1.0)
     return np.asarray(soft, np.float32)
 
@@ -207,7 +205,8 @@ def _speck(rng: np.random.Generator) -> Plane:
     u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
     lobes = 1 + 0.2 * np.sin(np.arctan2(v, u) * rng.integers(2, 5) + rng.uniform(0, 6))
     radius = (side / 2 - 2) * rng.uniform(0.3, 1) * lobes
-    return np.clip(radius - np.hypot(u, v / squeeze) + 0.5, 0, 1).astype(np.float32)
+    opacity = np.clip(radius - np.hypot(u, v / squeeze) + 0.5, 0, 1)
+    return np.asarray(opacity, np.float32)
 
 
 def _thread(rng: np.random.Generator, *, straight: bool) -> Plane:
@@ -273,22 +272,19 @@ class CropSource:
 
     def crop(self, rng: np.random.Generator) -> tuple[Plane, Plane, States]:
         """Scan, truth and state of one crop, turned at random."""
-        c, side = self.config, self.config.crop
+        c = self.config
         number = _draw(self._picture_cdf, rng)
         window = self._window(number, rng)
         picture = self.pictures[number]
-        scan, truth, state = (
-            plane[window].copy() for plane in (picture.scan, picture.truth, picture.state)
-        )
+        scan, truth = picture.scan[window].copy(), picture.truth[window].copy()
+        state = picture.state[window].copy()
         if rng.random() < c.clean:
             scan, state = truth.copy(), np.zeros_like(state)
         if c.transplants and rng.random() < 0.6:
             for _ in range(rng.integers(1, c.transplants + 1)):
                 self._damage(scan, state, rng)
         turn = int(rng.integers(8))
-        turned = [_dihedral(plane, turn) for plane in (scan, truth, state)]
-        assert turned[0].shape == (side, side)
-        return turned[0], turned[1], turned[2]
+        return _dihedral(scan, turn), _dihedral(truth, turn), _dihedral(state, turn)
 
     def _window(self, number: int, rng: np.random.Generator) -> tuple[slice, slice]:
         side, spots = self.config.crop, self.spots[number]
@@ -303,16 +299,15 @@ class CropSource:
 
     def _damage(self, scan: Plane, state: States, rng: np.random.Generator) -> None:
         """Add one artefact, in place, where none is yet."""
-        make = self._drawn if not self.residues or rng.random() < self.config.synthetic else None
-        change = (make or self._transplant)(rng)
-        height, width = change[0].shape
+        drawn = not self.residues or rng.random() < self.config.synthetic
+        plane, towards = self._drawn(rng) if drawn else self._transplant(rng)
+        height, width = plane.shape
         if height >= scan.shape[0] or width >= scan.shape[1]:
             return
         y, x = rng.integers(0, scan.shape[0] - height), rng.integers(0, scan.shape[1] - width)
         place = np.s_[y : y + height, x : x + width]
         if (state[place] == DAMAGED).any():
             return
-        plane, towards = change
         before = scan[place]
         after = before + (plane if towards is None else plane * (towards - before))
         after = np.clip(after, 0, LEVELS)

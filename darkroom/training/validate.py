@@ -120,18 +120,19 @@ def validate(
     return {name: total.figures() for name, total in sums.items()}
 
 
+@torch.no_grad()
 def restored(
     trainable: Trainable, module: nn.Module, picture: Picture, device: torch.device
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Score and fill of a whole picture, (H, W) each; its edges are continued by reflection."""
     height, width = picture.scan.shape
     multiple = trainable.multiple_of
-    padded = np.pad(
-        picture.scan / LEVELS, ((0, -height % multiple), (0, -width % multiple)), "symmetric"
-    )
+    margin = ((0, -height % multiple), (0, -width % multiple))
+    padded = np.pad(picture.scan / LEVELS, margin, "symmetric")
     plane = torch.from_numpy(padded.astype(np.float32))[None, None].to(device)
     score, fill = trainable.restoration(module(plane))
-    return tuple(t[0, 0, :height, :width].float().cpu().numpy() for t in (score, fill))  # type: ignore[return-value]
+    planes = [t[0, 0, :height, :width].float().cpu().numpy() for t in (score, fill)]
+    return planes[0], planes[1]
 
 
 def merit(figures: Figures, allowed: float = 5.0) -> float:

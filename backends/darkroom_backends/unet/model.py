@@ -5,11 +5,12 @@ damaged and the value it should have. Nothing in it looks further than `RADIUS` 
 layer normalises by statistics of the image at hand, so a tile with that much context gives the
 same answer whatever its size.
 
-Three things make it cheap. It works at half resolution and below, on 2 x 2 pixels side by side in
-the channels (Shi et al., "Real-time single image and video super-resolution", CVPR 2016). A fixed front end hands the first layer what it would otherwise have to
-learn: differences from local means, morphological top-hats and local contrast. And the fill
-starts from a mean of the surroundings weighted by how undamaged they look (normalised
-convolution, Knutsson and Westin, CVPR 1993), so that it has to learn only the detail.
+Three things make it cheap. It works at half resolution and below, on 2 x 2 pixels side by side
+in the channels (Shi et al., "Real-time single image and video super-resolution", CVPR 2016). A
+fixed front end hands the first layer what it would otherwise have to learn: differences from
+local means, morphological top-hats and local contrast. And the fill starts from a mean of the
+surroundings weighted by how undamaged they look (normalised convolution, Knutsson and Westin,
+CVPR 1993), so that it has to learn only the detail.
 """
 
 from dataclasses import dataclass
