@@ -5,9 +5,11 @@ announce, then among those that ship. Keys are strict. What the command line say
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,53 @@ def find(name_or_path: str, packages: Sequence[str] = ()) -> Preset:
         )
     text, origin = everything[name_or_path]
     return parse(name_or_path, text, origin)
+
+
+def merge(
+    name_or_path: str | None = None,
+    packages: Sequence[str] = (),
+    *,
+    options: Sequence[str] | None = None,
+    **given: Any,
+) -> tuple[CleanOptions, Preset | None]:
+    """The options of a run: what is given wins over the preset, and that over the defaults.
+
+    Args:
+        name_or_path: a preset as for `find`, or None.
+        packages: packages of plugins that hold presets.
+        options: options of single backends as "backend:key=value".
+        given: options by the names of `CleanOptions`, as users write them; None is not given.
+
+    Raises:
+        InputError: a preset's path that cannot be read.
+        UsageError: no such preset, or a value that is not valid.
+    """
+    preset = find(name_or_path, packages) if name_or_path is not None else None
+    values: dict[str, Any] = dict(preset.values) if preset else {}
+    for key, value in given.items():
+        if value is not None:
+            plain = value.value if isinstance(value, StrEnum) else value
+            values[key] = _PARSERS.get(key, lambda v: v)(plain)
+    if options:
+        values["options"] = _backend_options(options, values.get("options", {}))
+    check_values(values, "the command line")
+    return CleanOptions(**values), preset
+
+
+def _backend_options(
+    given: Sequence[str], preset: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The preset's options of backends, with those given in their place."""
+    merged = {backend: dict(values) for backend, values in preset.items()}
+    for text in given:
+        match = re.fullmatch(r"([^:=]+):([^:=]+)=(.*)", text, re.DOTALL)
+        if match is None:
+            raise UsageError(
+                f"--option {text!r} is not of the form BACKEND:KEY=VALUE",
+                hint="`darkroom backends -v` lists the options.",
+            )
+        merged.setdefault(match[1], {})[match[2]] = match[3]
+    return merged
 
 
 def available(packages: Sequence[str] = ()) -> list[Preset]:

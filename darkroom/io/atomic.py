@@ -37,13 +37,20 @@ class AtomicFile:
         with writing(target):
             self.file: BinaryIO = self.temporary.open("x+b")
 
-    def commit(self) -> Path:
-        """Flush to disk and take the final name; returns the target."""
-        try:
-            with writing(self.target):
+    def finish(self) -> Path:
+        """Bring everything to the disk; returns the temporary file, complete but unnamed."""
+        with writing(self.target):
+            if not self.file.closed:
                 self.file.flush()
                 os.fsync(self.file.fileno())
                 self.file.close()
+        return self.temporary
+
+    def commit(self) -> Path:
+        """Flush to disk and take the final name; returns the target."""
+        try:
+            self.finish()
+            with writing(self.target):
                 self._rename()
                 self._done = True
                 _sync_folder(self.target.parent)

@@ -51,3 +51,38 @@ def _curve_gamma(icc: bytes, at: int) -> float | None:
     middle = struct.unpack_from(">H", icc, at + 12 + 2 * (count // 2))[0] / 65535
     # A straight table gives one half at one half; a gamma curve much less.
     return 1.0 if abs(middle - count // 2 / (count - 1)) < 0.02 else 2.2
+
+
+def linear_srgb_profile() -> bytes:
+    """An ICC profile of sRGB's primaries with straight curves, for developed camera raw files.
+
+    Without it, viewers would show linear samples as if they were gamma-encoded: far too dark.
+    Colorants are those of IEC 61966-2-1 adapted to D50.
+    """
+
+    def xyz(x: float, y: float, z: float) -> bytes:
+        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in (x, y, z)))
+
+    name = b"Linear sRGB"
+    title = b"desc\0\0\0\0" + struct.pack(">I", len(name) + 1) + name + bytes(1 + 8 + 3 + 67)
+    curve = b"curv\0\0\0\0" + struct.pack(">I", 0)
+    parts = {
+        b"desc": title,
+        b"cprt": b"text\0\0\0\0no copyright, use freely\0",
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": xyz(0.43607, 0.22249, 0.01392),
+        b"gXYZ": xyz(0.38515, 0.71687, 0.09708),
+        b"bXYZ": xyz(0.14307, 0.06061, 0.71410),
+        b"rTRC": curve,
+        b"gTRC": curve,
+        b"bTRC": curve,
+    }
+    table, body, start = struct.pack(">I", len(parts)), b"", 132 + 12 * len(parts)
+    for tag, data in parts.items():
+        table += struct.pack(">4sII", tag, start + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    kind = (b"mntr", b"RGB ", b"XYZ ")
+    header = struct.pack(">I4sI4s4s4s", start + len(body), bytes(4), 0x02100000, *kind)
+    header += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28)
+    header += struct.pack(">3i", round(0.9642 * 65536), 65536, round(0.8249 * 65536))
+    return header.ljust(128, b"\0") + table + body

@@ -1,9 +1,10 @@
-"""What an EXIF block says of the picture it came with."""
+"""EXIF blocks: what they say of the picture, and making one of a TIFF's tags."""
 
 from typing import Any
 
 from darkroom.io import tiff_tags as T
-from darkroom.io.ifd import parse_exif, unpack_value
+from darkroom.io.ifd import SHORT, pack_exif, parse_exif, unpack_value
+from darkroom.scan import ScanInfo, Tag
 
 
 def exif_values(block: bytes | None) -> dict[int, Any]:
@@ -35,3 +36,22 @@ def exif_resolution(block: bytes | None) -> tuple[float, float] | None:
     scale = 2.54 if unit == 3 else 1.0
     x, y = (pair[0] / pair[1] * scale for pair in pairs if pair)
     return x, y
+
+
+def exif_of_tags(info: ScanInfo, losses: list[str], *, keep: frozenset[int] = frozenset()) -> bytes:
+    """An EXIF block of a TIFF's tags, as far as EXIF knows them; the others go to `losses`.
+
+    Args:
+        info: the source.
+        losses: gets a phrase for each tag left out.
+        keep: tags that the target carries in another way.
+    """
+    tags = []
+    for tag in info.metadata.tags:
+        if tag.ifd != "image" or tag.code in T.EXIF_IMAGE_TAGS:
+            tags.append(tag)
+        elif tag.code not in keep:
+            losses.append(T.STALE.get(tag.code) or T.tag_name(tag.code))
+    if info.orientation != 1:
+        tags.append(Tag(T.ORIENTATION, SHORT, 1, info.orientation))
+    return pack_exif(tags, info.storage.get("byteorder", "<"))

@@ -56,6 +56,13 @@ class Layout:
         """Struct code of the number of entries."""
         return self.order + ("Q" if self.big else "H")
 
+    def pack_header(self, first: int) -> bytes:
+        """The start of a file whose first directory is at `first`."""
+        mark = b"II" if self.order == "<" else b"MM"
+        if self.big:
+            return mark + struct.pack(self.order + "HHHQ", 43, 8, 0, first)
+        return mark + struct.pack(self.order + "HI", 42, first)
+
     def pack_pointer(self, value: int) -> bytes:
         """An offset as it is stored."""
         return struct.pack(self.order + ("Q" if self.big else "I"), value)
@@ -114,12 +121,11 @@ def pack_directory(tags: Iterable[Tag], layout: Layout, offset: int, following: 
     entries = sorted({tag.code: tag for tag in tags}.values(), key=lambda tag: tag.code)
     head = struct.calcsize(layout.count_code) + layout.entry * len(entries) + layout.pointer
     table, values = bytearray(struct.pack(layout.count_code, len(entries))), bytearray()
+    code = layout.order + ("HHQ" if layout.big else "HHI")
     for tag in entries:
         data = pack_value(tag, layout.order)
         count = len(data) // SIZES[tag.dtype]
-        table += struct.pack(
-            layout.order + ("HHQ" if layout.big else "HHI"), tag.code, tag.dtype, count
-        )
+        table += struct.pack(code, tag.code, tag.dtype, count)
         if len(data) <= layout.pointer:
             table += data.ljust(layout.pointer, b"\0")
         else:

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import OutputError, UsageError
-from darkroom.io import tiff_tags as T
 from darkroom.io.atomic import AtomicFile, writing
-from darkroom.io.ifd import SHORT, pack_exif
+from darkroom.io.exif import exif_of_tags
 from darkroom.io.png_read import METRE, SIGNATURE, XMP_KEY, chunk
-from darkroom.scan import Pixels, ScanInfo, Tag
+from darkroom.scan import Pixels, ScanInfo
 
 TIFF_HINT = "write a .tif instead"
 _BAND = 1 << 20
@@ -48,6 +47,7 @@ class PngSink:
         self._band_rows = max(1, _BAND // self._row_bytes)
         self._pending: list[Future[tuple[bytes, bytes]]] = []
         self._done, self._adler = 0, 1
+        self._finished = False
         header = struct.pack(">IIBBBBB", info.width, info.height, bits, colour, 0, 0, 0)
         start = SIGNATURE + chunk(b"IHDR", header) + _metadata_chunks(info, self.losses)
         self._pool = ThreadPoolExecutor(_THREADS, "png")
@@ -76,9 +76,9 @@ class PngSink:
         self._adler = zlib.adler32(rows, self._adler)
         self._write(chunk(b"IDAT", packed))
 
-    def commit(self) -> Path:
-        """Finish the file and give it its name; returns the path."""
-        try:
+    def finish(self) -> Path:
+        """Write what is pending; returns the complete file under its temporary name."""
+        if not self._finished:
             if self._done != self.info.height:
                 raise OutputError(
                     f"{self.path}: only {self._done} of {self.info.height} rows were written"
@@ -88,6 +88,13 @@ class PngSink:
             end = zlib.compressobj(_LEVEL, zlib.DEFLATED, -15).flush(zlib.Z_FINISH)
             self._write(chunk(b"IDAT", end + struct.pack(">I", self._adler)))
             self._write(chunk(b"IEND", b""))
+            self._finished = True
+        return self._atomic.finish()
+
+    def commit(self) -> Path:
+        """Finish the file if need be and give it its name; returns the path."""
+        try:
+            self.finish()
             return self._atomic.commit()
         finally:
             self.abort()
@@ -191,7 +198,7 @@ def _metadata_chunks(info: ScanInfo, losses: list[str]) -> bytes:
         x, y = (round(value / METRE) for value in info.resolution)
         if 0 < max(x, y) < 1 << 31:
             out += chunk(b"pHYs", struct.pack(">IIB", x, y, 1))
-    exif = metadata.exif or _exif_of_tags(info, losses)
+    exif = metadata.exif or exif_of_tags(info, losses)
     if exif:
         out += chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
     for key, value in metadata.text:
@@ -214,18 +221,3 @@ def _text_chunk(key: str, value: str) -> bytes:
     except UnicodeEncodeError:
         pass
     return chunk(b"iTXt", name + b"\0\0\0\0\0" + value.encode("utf-8"))
-
-
-def _exif_of_tags(info: ScanInfo, losses: list[str]) -> bytes:
-    """An EXIF block of a TIFF's tags, as far as EXIF knows them."""
-    tags = []
-    for tag in info.metadata.tags:
-        if tag.ifd != "image" or tag.code in T.EXIF_IMAGE_TAGS:
-            tags.append(tag)
-        elif tag.code in T.STALE:
-            losses.append(T.STALE[tag.code])
-        else:
-            losses.append(T.tag_name(tag.code))
-    if info.orientation != 1:
-        tags.append(Tag(T.ORIENTATION, SHORT, 1, info.orientation))
-    return pack_exif(tags, info.storage.get("byteorder", "<"))

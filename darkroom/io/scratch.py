@@ -80,7 +80,7 @@ class Spool:
         return data
 
     def _write(self, first_pixel: int, pixels: NDArray[Any]) -> None:
-        view = memoryview(pixels).cast("B") if pixels.size else memoryview(b"")
+        view = pixels.reshape(-1).view(np.uint8).data
         offset = first_pixel * self._pixel
         with writing(self._folder / "temporary file"):
             while view:

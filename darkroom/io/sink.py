@@ -29,11 +29,18 @@ class ScanSink(Protocol):
             OutputError: if the disk is full or the like.
         """
 
-    def commit(self) -> Path:
-        """Finish the file and give it its name.
+    def finish(self) -> Path:
+        """Complete the file under its temporary name, which is returned.
 
         Raises:
-            OutputError: if rows are missing, or the name was taken meanwhile.
+            OutputError: if rows are missing or the disk is full.
+        """
+
+    def commit(self) -> Path:
+        """Finish the file if that is not done yet, and give it its name.
+
+        Raises:
+            OutputError: as `finish`, or the name was taken meanwhile.
         """
 
     def abort(self) -> None:

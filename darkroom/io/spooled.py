@@ -1,4 +1,4 @@
-"""Scans of formats that have to be decoded from the top: unpacked once to disk, then random access."""
+"""Scans of formats that must be decoded from the top: unpacked to disk once, then read at will."""
 
 import threading
 from collections.abc import Callable

@@ -18,9 +18,10 @@ from darkroom.io.ifd import (
 )
 from darkroom.scan import ScanInfo, Tag
 
-# Keywords of PNG text that have a TIFF tag of the same meaning (PNG 3rd edition, 11.3.3.1).
+# Keywords of text chunks that have a TIFF tag of the same meaning (PNG 3rd edition, 11.3.3.1).
 TEXT_TAGS = {"Description": T.DESCRIPTION, "Title": 269, "Author": T.ARTIST}
 TEXT_TAGS |= {"Copyright": T.COPYRIGHT, "Software": T.SOFTWARE, "Source": T.MODEL}
+TEXT_TAGS |= {"Comment": T.DESCRIPTION}
 
 
 def carried_tags(info: ScanInfo, losses: list[str]) -> tuple[ByteOrder, list[Tag]]:
@@ -73,14 +74,17 @@ def _portable(tag: Tag, order: ByteOrder, losses: list[str]) -> bool:
 def _text_tags(info: ScanInfo, tags: list[Tag], losses: list[str]) -> list[Tag]:
     """PNG text chunks as tags where TIFF has them; the others are named as lost."""
     present = {tag.code for tag in tags if tag.ifd == "image"}
+    values = {tag.value.rstrip(b"\0 ") for tag in tags if isinstance(tag.value, bytes)}
     made = []
     for key, value in info.metadata.text:
         code = TEXT_TAGS.get(key)
         if code is None:
-            losses.append(f"PNG text {key!r}")
+            losses.append(f"text {key!r}")
         elif code not in present:
             made.append(Tag(code, ASCII, len(value) + 1, value))
             present.add(code)
+        elif value.encode() not in values:
+            losses.append(f"text {key!r}")
     return made
 
 

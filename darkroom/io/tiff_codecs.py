@@ -140,6 +140,8 @@ def _decode_jpeg(data: bytes, coding: Coding, columns: int, rows: int) -> NDArra
         size = jpeg_size(data)
         if size.width * size.height > 2 * columns * rows + 4096:
             raise SegmentError("larger than its page says")
+        if data.find(b"\xff\xd9", data.find(b"\xff\xda")) < 0:
+            raise SegmentError("its end marker is missing")
         pixels = np.asarray(
             imagecodecs.jpeg_decode(data, tables=coding.tables, colorspace=space, outcolorspace=out)
         )

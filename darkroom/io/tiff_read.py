@@ -10,7 +10,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -29,6 +28,7 @@ from darkroom.scan import Pixels, ScanInfo
 
 # The most that a byte of each codec can expand to; more means a damaged header.
 _EXPANSION = {codecs.PACKBITS: 64, codecs.LZW: 4096, codecs.DEFLATE: 1040, codecs.OLD_DEFLATE: 1040}
+_JOINED_READ = 16 << 20
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -151,9 +151,8 @@ class TiffScan:
             at = at + rows % self._rows * row_bytes + window.x * pixel
             target = out[..., plane : plane + 1] if self._planes > 1 else out
             whole = window.width == self._columns
-            for start, stop in (
-                _runs(at, row_bytes) if whole else ((i, i + 1) for i in range(len(at)))
-            ):
+            most = (_JOINED_READ // row_bytes or 1) if whole else 1
+            for start, stop in _runs(at, row_bytes, most):
                 data = self._file.read(int(at[start]), (stop - start) * window.width * pixel)
                 shape = (stop - start, window.width, self._coding.samples)
                 target[start:stop] = np.frombuffer(data, stored).reshape(shape)
@@ -316,15 +315,10 @@ def page_coding(page: Page, dtype: np.dtype[Any]) -> Coding:
     )
 
 
-def _runs(offsets: NDArray[np.int64], step: int) -> Iterator[tuple[int, int]]:
-    """Index ranges of offsets that follow each other by exactly `step`, of at most 64 MiB."""
-    start, most = 0, max(1, (64 << 20) // max(step, 1))
+def _runs(offsets: NDArray[np.int64], step: int, most: int) -> Iterator[tuple[int, int]]:
+    """Index ranges of at most `most` offsets that follow each other by exactly `step`."""
+    start = 0
     for i in range(1, len(offsets) + 1):
         if i == len(offsets) or offsets[i] - offsets[i - 1] != step or i - start >= most:
             yield start, i
             start = i
-
-
-def page_path(path: Path, page: Page) -> str:
-    """How messages name a page of a file."""
-    return f"{path} (page {page.label})"

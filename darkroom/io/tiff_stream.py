@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from darkroom.io import tiff_codecs as codecs
+from darkroom.io.lzw_stream import LzwError, inflate_lzw
 from darkroom.io.tiff_codecs import Coding, SegmentError
 
 BLOCK = 1 << 20  # compressed bytes read at a time
@@ -40,11 +41,8 @@ def stream_rows(
         SegmentError: if it is damaged or too short.
     """
     row_bytes = coding.row_bytes(columns)
-    if coding.compression in (codecs.DEFLATE, codecs.OLD_DEFLATE) and not coding.reversed_bits:
-        chunks = _inflated(read, offset, count, most_rows * row_bytes)
-    elif coding.compression == codecs.NONE and not coding.reversed_bits:
-        chunks = (read(offset + at, min(BLOCK, count - at)) for at in range(0, count, BLOCK))
-    else:
+    chunks = _chunks(read, offset, count, coding, most_rows * row_bytes)
+    if chunks is None:
         if rows * row_bytes > WHOLE_LIMIT:
             raise SegmentError("it is too large to be decoded in one piece")
         pixels = codecs.decode(read(offset, count), coding, columns, rows, most_rows)
@@ -52,14 +50,34 @@ def stream_rows(
             yield pixels[y : y + slice_rows]
         return
     held, left = bytearray(), rows
-    for chunk in chunks:
-        held += chunk
-        while left and len(held) >= (take := min(slice_rows, left)) * row_bytes:
-            yield codecs.unpack(bytes(held[: take * row_bytes]), coding, columns)
-            del held[: take * row_bytes]
-            left -= take
+    try:
+        for chunk in chunks:
+            held += chunk
+            while left and len(held) >= (take := min(slice_rows, left)) * row_bytes:
+                yield codecs.unpack(bytes(held[: take * row_bytes]), coding, columns)
+                del held[: take * row_bytes]
+                left -= take
+            if not left:
+                held.clear()  # padding; the stream is read on for its checksum
+    except LzwError as error:
+        raise SegmentError(str(error)) from error
     if left:
         raise SegmentError(f"it ends {left} rows early")
+
+
+def _chunks(
+    read: Read, offset: int, count: int, coding: Coding, most: int
+) -> Iterator[bytes] | None:
+    """Decompressed bytes in pieces, or None where the codec cannot be streamed."""
+    if coding.reversed_bits:
+        return None
+    if coding.compression == codecs.NONE:
+        return (read(offset + at, min(BLOCK, count - at)) for at in range(0, count, BLOCK))
+    if coding.compression in (codecs.DEFLATE, codecs.OLD_DEFLATE):
+        return _inflated(read, offset, count, most)
+    if coding.compression == codecs.LZW:
+        return inflate_lzw(read, offset, count)
+    return None
 
 
 def _inflated(read: Read, offset: int, count: int, most: int) -> Iterator[bytes]:

@@ -100,7 +100,8 @@ class TiffSink:
         self._pages = [self._page]
         self._pool = ThreadPoolExecutor(_THREADS, "tiff") if _THREADS > 1 else None
         self._atomic = AtomicFile(path, overwrite=overwrite)
-        self._at = 16 if self._layout.big else 8
+        self._finished = False
+        self._at = len(self._layout.pack_header(0))
         with self._guard():
             self._atomic.file.write(bytes(self._at))
 
@@ -148,18 +149,21 @@ class TiffSink:
         for piece in rows:
             self.write_rows(piece)
 
-    def commit(self) -> Path:
-        """Write the directories and give the file its name; returns the path."""
-        try:
+    def finish(self) -> Path:
+        """Write the directories; returns the complete file under its temporary name."""
+        if not self._finished:
             self._finish_page()
             with self._guard():
                 first = self._write_directories()
-                head = b"II" if self._layout.order == "<" else b"MM"
-                magic, more = (43, (8, 0)) if self._layout.big else (42, ())
-                for value in (magic, *more):
-                    head += int(value).to_bytes(2, "little" if self._layout.order == "<" else "big")
                 self._atomic.file.seek(0)
-                self._atomic.file.write(head + self._layout.pack_pointer(first))
+                self._atomic.file.write(self._layout.pack_header(first))
+            self._finished = True
+        return self._atomic.finish()
+
+    def commit(self) -> Path:
+        """Finish the file if need be and give it its name; returns the path."""
+        try:
+            self.finish()
             return self._atomic.commit()
         finally:
             self.abort()
@@ -206,7 +210,8 @@ class TiffSink:
         page = self._page
         if page.done != page.info.height:
             raise OutputError(
-                f"{self.path}: only {page.done} of {page.info.height} rows were written"
+                f"{self.path}: only {page.done + page.filled} of {page.info.height} rows were "
+                "written"
             )
         page.band = page.band[:0].copy()
 

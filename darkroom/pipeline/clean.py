@@ -235,9 +235,9 @@ def _write(job: Job, scan: Scan, found: Found, receipt: Receipt, progress: Progr
                 before.update(old, mask)
                 receipt.changed_pixels += int((old != new).any(axis=2).sum())
                 result.write(old, new, mask)
-            written, receipt.lost = result.finish()
+            receipt.lost = result.losses
             receipt.untouched_before = before.hexdigest()
-            receipt.untouched_after = _read_back(job, written, found, progress)
+            receipt.untouched_after = _read_back(job, result.finish(), found, progress)
             if receipt.untouched_after != receipt.untouched_before:
                 raise OutputError(
                     f"{job.target}: what was written differs from the scan outside the mask; "

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -110,7 +110,7 @@ class ResultFile:
         self._info = info
         self._row = 0
         self._stack = ExitStack()
-        options = {}
+        options: dict[str, Any] = {}
         self._mask = self._difference = None
         if layers:
             if path.suffix.lower() not in TIFF_SUFFIXES:
@@ -139,12 +139,13 @@ class ResultFile:
             old, new = (rows[..., : self._info.channels] for rows in (before, after))
             self._difference.write(window, np.where(new > old, new - old, old - new))
 
-    def finish(self) -> tuple[Path, list[str]]:
-        """Complete the temporary file.
+    @property
+    def losses(self) -> list[str]:
+        """What of the source's metadata the file cannot carry."""
+        return self._sink.losses
 
-        Returns:
-            Where it is, and what of the source's metadata it cannot carry.
-        """
+    def finish(self) -> Path:
+        """Append the layers; returns the complete file under its hidden name."""
         if self._mask is not None and self._difference is not None:
             grey = mask_info(self._info, self._info.path)
             colour = replace(
@@ -153,10 +154,10 @@ class ResultFile:
                 dtype=self._info.dtype,
                 photometric="rgb" if self._info.channels == 3 else "minisblack",
             )
-            add_page = self._sink.add_page  # type: ignore[attr-defined]
+            add_page = self._sink.add_page
             add_page(grey, _spooled(self._mask), description="darkroom mask")
             add_page(colour, _spooled(self._difference), description="darkroom difference")
-        return self._sink.finish(), self._sink.losses
+        return self._sink.finish()
 
     def commit(self) -> None:
         """Give the file its name.

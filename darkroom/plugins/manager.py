@@ -165,6 +165,10 @@ class Plugins:
         """The version of the distribution that a backend came from."""
         return self._versions[backend]
 
+    def missing(self, spec: BackendSpec) -> list[str]:
+        """Modules that a backend needs and this environment lacks; found without importing."""
+        return [module for module in spec.requires if not _findable(module)]
+
     def backend(self, name: str, kinds: Sequence[str] = ()) -> BackendSpec:
         """The backend called `name`.
 
@@ -186,7 +190,7 @@ class Plugins:
                 f"backend {name!r} is a {spec.kind}, not a {' or '.join(kinds)}",
                 hint=f"Known: {', '.join(sorted(known)) or 'none'}.",
             )
-        missing = [module for module in spec.requires if not _findable(module)]
+        missing = self.missing(spec)
         if missing:
             raise errors.BackendError(
                 f"backend {name!r} needs {', '.join(missing)}, which is not installed",

@@ -1,0 +1,92 @@
+"""`darkroom clean`."""
+
+from pathlib import Path
+
+import typer
+
+from darkroom.cli import options as o
+from darkroom.cli.console import Console
+
+app = typer.Typer()
+
+
+@app.command(cls=o.OptionalValue)
+def clean(
+    inputs: o.Inputs,
+    output: o.OutputName = None,
+    recursive: o.Recursive = False,
+    save_mask: o.SaveMask = None,
+    layers: o.Layers = False,
+    compression: o.Compression = None,
+    overwrite: o.Overwrite = False,
+    skip_existing: o.SkipExisting = False,
+    dry_run: o.DryRun = False,
+    backend: o.BackendName = None,
+    inpainter: o.InpainterName = None,
+    option: o.BackendOptions = None,
+    preset: o.PresetName = None,
+    sensitivity: o.Sensitivity = None,
+    min_size: o.MinSize = None,
+    max_size: o.MaxSize = None,
+    polarity: o.PolarityName = None,
+    mask: o.MaskFile = None,
+    exclude: o.ExcludeFile = None,
+    max_coverage: o.MaxCoverage = None,
+    grain: o.GrainName = None,
+    seed: o.Seed = None,
+    device: o.DeviceName = o.DEVICE,
+    tile: o.TileSide = None,
+    max_memory: o.MaxMemory = o.MAX_MEMORY,
+    jobs: o.Jobs = None,
+    max_pixels: o.MaxPixels = o.MAX_PIXELS,
+    scratch: o.ScratchFolder = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> int:
+    """Remove dust, hairs and scratches from scans.
+
+    Nothing outside the artefacts changes by one bit; a receipt beside each output proves it.
+    """
+    from darkroom.options import MachineOptions, OutputOptions, parse_size
+    from darkroom.pipeline.batch import clean_batch, exit_code, find_scans
+    from darkroom.plugins.manager import installed
+    from darkroom.presets import merge
+
+    chosen, found = merge(
+        preset,
+        installed().preset_packages,
+        backend=backend,
+        inpainter=inpainter,
+        options=option,
+        sensitivity=sensitivity,
+        min_size=min_size,
+        max_size=max_size,
+        polarity=polarity,
+        max_coverage=max_coverage,
+        grain=grain,
+        seed=seed,
+    )
+    console = Console(quiet=quiet, verbose=verbose, as_json=as_json)
+    items = find_scans(inputs, recursive=recursive)
+    with console.bars(len(items)):
+        outcomes = clean_batch(
+            items,
+            output,
+            chosen,
+            machine=MachineOptions(device, tile, parse_size(max_memory), jobs, max_pixels, scratch),
+            writing=OutputOptions(
+                mask=mask,
+                exclude=exclude,
+                save_mask=save_mask is not None and (Path(save_mask) if save_mask else True),
+                layers=layers,
+                compression=compression,
+                overwrite=overwrite,
+                dry_run=dry_run,
+            ),
+            skip_existing=skip_existing,
+            preset=found,
+            reporter=console,
+        )
+    console.summary(outcomes)
+    return exit_code(outcomes)

@@ -1,0 +1,231 @@
+"""Everything that is printed, and nothing else prints.
+
+Results go to stdout; messages, warnings, errors and progress bars go to stderr. Bars are drawn on
+a terminal only.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from darkroom.errors import DarkroomError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from darkroom.pipeline.batch import Outcome
+
+
+def say(text: str = "") -> None:
+    """A result for stdout."""
+    print(text)
+
+
+def warn(text: str) -> None:
+    """A message for stderr."""
+    print(text, file=sys.stderr)
+
+
+def complain(error: DarkroomError) -> None:
+    """One line of cause and, where there is one, a line of advice."""
+    warn(f"error: {' '.join(str(error).split())}")
+    if error.hint:
+        warn(f"hint: {error.hint}")
+
+
+def bug(error: BaseException) -> DarkroomError:
+    """What to say of an exception nobody foresaw."""
+    text = " ".join(str(error).split()) or "no message"
+    return DarkroomError(
+        f"this is a bug in darkroom: {type(error).__name__}: {text}",
+        hint="Please report it with what -v prints.",
+    )
+
+
+def debugging(arguments: Sequence[str]) -> bool:
+    """Whether tracebacks are wanted."""
+    return bool(os.environ.get("DARKROOM_DEBUG")) or not {"-v", "--verbose"}.isdisjoint(arguments)
+
+
+def traceback(error: BaseException) -> None:
+    """The full traceback of an exception on stderr."""
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Aligned columns on stdout; plain text, so that it can be piped."""
+    lines = [list(headers), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        say("  ".join(cells).rstrip())
+
+
+def record(values: Any) -> None:
+    """One JSON value on a line of its own on stdout, at once."""
+    print(json.dumps(values, default=str), flush=True)
+
+
+class Console:
+    """Tells how a batch goes, as loudly as the user wants.
+
+    Args:
+        quiet: errors only.
+        verbose: more about every file.
+        as_json: one record a file on stdout.
+    """
+
+    def __init__(
+        self, *, quiet: bool = False, verbose: bool = False, as_json: bool = False
+    ) -> None:
+        self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
+        self._bars: RichProgress | None = None
+        self._file: TaskID | None = None
+        self._batch: TaskID | None = None
+        self._name = ""
+
+    @contextmanager
+    def bars(self, files: int) -> Iterator["Console"]:
+        """Draw progress bars within the context, if stderr is a terminal."""
+        if self.quiet or not sys.stderr.isatty():
+            yield self
+            return
+        with _rich_bars() as self._bars:
+            if files > 1:
+                self._batch = self._bars.add_task("all files", total=files, unit="files")
+            try:
+                yield self
+            finally:
+                self._bars = self._file = self._batch = None
+
+    def begin(self, source: "Path") -> None:
+        """A file is next."""
+        self._name = source.name
+        if self._bars is not None:
+            if self._file is not None:
+                self._bars.remove_task(self._file)
+            self._file = self._bars.add_task(self._name, total=None, unit="MP")
+
+    def stage(self, name: str, total_pixels: int) -> None:
+        """A stage of the file begins."""
+        if self._bars is not None and self._file is not None:
+            self._bars.reset(
+                self._file, total=total_pixels, description=f"{self._name}: {name}", start=True
+            )
+
+    def advance(self, pixels: int) -> None:
+        """So many more pixels of the stage are done."""
+        if self._bars is not None and self._file is not None:
+            self._bars.advance(self._file, pixels)
+
+    def end(self, outcome: "Outcome") -> None:
+        """A file is done, skipped or has failed."""
+        if self._bars is not None and self._batch is not None:
+            self._bars.advance(self._batch)
+        for note in outcome.notes:
+            self.message(f"{outcome.source}: {note}")
+        if outcome.error is not None:
+            self._put(f"error: {' '.join(str(outcome.error).split())}")
+            if outcome.error.hint:
+                self._put(f"hint: {outcome.error.hint}")
+            if self.verbose and outcome.error.__cause__ is not None:
+                traceback(outcome.error.__cause__)
+        elif not self.as_json:
+            self.message(_sentence(outcome))
+            if self.verbose:
+                self.message(_details(outcome))
+        if self.as_json:
+            record(outcome.as_dict())
+
+    def summary(self, outcomes: Sequence["Outcome"]) -> None:
+        """What became of the batch; failures are listed once more at the end."""
+        failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+        if len(outcomes) < 2:
+            return
+        counts = {s: sum(o.status == s for o in outcomes) for s in ("done", "skipped", "failed")}
+        text = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+        self.message(f"{len(outcomes)} files: {text}")
+        for outcome in failed:
+            warn(f"failed: {outcome.source}")
+
+    def message(self, text: str) -> None:
+        """Something worth knowing, for stderr, unless the user wants quiet."""
+        if text and not self.quiet:
+            self._put(text)
+
+    def _put(self, text: str) -> None:
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            warn(text)
+
+
+def _sentence(outcome: "Outcome") -> str:
+    """One line on a file that went well."""
+    receipt = outcome.receipt
+    if receipt is None:
+        return f"{outcome.source}: skipped, {outcome.target} exists"
+    found = f"{receipt.artefacts} artefacts, {receipt.coverage:.3%} of the picture"
+    speed = f"{receipt.megapixels:.1f} MP in {receipt.seconds:.1f} s"
+    made = receipt.output or receipt.mask
+    return f"{receipt.source} -> {made or 'nothing written'}: {found}; {speed}"
+
+
+def _details(outcome: "Outcome") -> str:
+    receipt = outcome.receipt
+    if receipt is None:
+        return ""
+    parts = {
+        "backend": f"{receipt.backend} {receipt.backend_version}",
+        "inpainter": receipt.inpainter,
+        "device": receipt.device,
+        "preset": receipt.preset,
+        "changed": f"{receipt.changed_pixels} pixels",
+        "noise": f"{receipt.noise:.4f}",
+        "peak memory": f"{receipt.peak_memory / 2**20:.0f} MiB",
+        "mask": receipt.mask,
+        "untouched": receipt.untouched_after,
+    }
+    return "\n".join(f"  {name}: {value}" for name, value in parts.items() if value is not None)
+
+
+def _rich_bars() -> "RichProgress":
+    """Bars with share done, speed in MP/s or files, and time left."""
+    from rich.console import Console as RichConsole
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        """Megapixels a second of the file, or files done of the batch."""
+
+        def render(self, task: Task) -> Text:
+            if task.fields["unit"] == "files":
+                return Text(f"{task.completed:.0f}/{task.total or 0:.0f}")
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed / 1e6:.1f} MP/s" if speed else "")
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        Speed(),
+        TimeRemainingColumn(),
+        console=RichConsole(stderr=True),
+        transient=True,
+    )

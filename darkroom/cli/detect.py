@@ -1,0 +1,71 @@
+"""`darkroom detect`."""
+
+import typer
+
+from darkroom.cli import options as o
+from darkroom.cli.console import Console
+
+app = typer.Typer()
+
+
+@app.command()
+def detect(
+    inputs: o.Inputs,
+    output: o.MaskOutput = None,
+    recursive: o.Recursive = False,
+    overwrite: o.Overwrite = False,
+    skip_existing: o.SkipExisting = False,
+    dry_run: o.DryRun = False,
+    backend: o.BackendName = None,
+    option: o.BackendOptions = None,
+    preset: o.PresetName = None,
+    sensitivity: o.Sensitivity = None,
+    min_size: o.MinSize = None,
+    max_size: o.MaxSize = None,
+    polarity: o.PolarityName = None,
+    exclude: o.ExcludeFile = None,
+    device: o.DeviceName = o.DEVICE,
+    tile: o.TileSide = None,
+    max_memory: o.MaxMemory = o.MAX_MEMORY,
+    jobs: o.Jobs = None,
+    max_pixels: o.MaxPixels = o.MAX_PIXELS,
+    scratch: o.ScratchFolder = None,
+    as_json: o.AsJson = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> int:
+    """Find artefacts and write only their masks.
+
+    A mask is a grey picture, 255 where `clean` would repair and 0 elsewhere. Edit it as you like
+    and hand it to `darkroom clean --mask`.
+    """
+    from darkroom.options import MachineOptions, OutputOptions, parse_size
+    from darkroom.pipeline.batch import detect_batch, exit_code, find_scans
+    from darkroom.plugins.manager import installed
+    from darkroom.presets import merge
+
+    chosen, found = merge(
+        preset,
+        installed().preset_packages,
+        backend=backend,
+        options=option,
+        sensitivity=sensitivity,
+        min_size=min_size,
+        max_size=max_size,
+        polarity=polarity,
+    )
+    console = Console(quiet=quiet, verbose=verbose, as_json=as_json)
+    items = find_scans(inputs, recursive=recursive)
+    with console.bars(len(items)):
+        outcomes = detect_batch(
+            items,
+            output,
+            chosen,
+            machine=MachineOptions(device, tile, parse_size(max_memory), jobs, max_pixels, scratch),
+            writing=OutputOptions(exclude=exclude, overwrite=overwrite, dry_run=dry_run),
+            skip_existing=skip_existing,
+            preset=found,
+            reporter=console,
+        )
+    console.summary(outcomes)
+    return exit_code(outcomes)

@@ -1,0 +1,258 @@
+"""JPEG: 8-bit grey and RGB, decoded by libjpeg-turbo; written only when asked for by suffix."""
+
+import struct
+from pathlib import Path
+from typing import Any, Self
+
+import imagecodecs
+import numpy as np
+
+from darkroom.errors import InputError, OutputError, UsageError
+from darkroom.geometry import Window
+from darkroom.io import tiff_tags as T
+from darkroom.io.atomic import AtomicFile, writing
+from darkroom.io.encoding import icc_encoding
+from darkroom.io.exif import exif_of_tags, exif_orientation, exif_resolution
+from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
+from darkroom.io.ifd import UNDEFINED
+from darkroom.io.jpeg_header import jpeg_size, segments
+from darkroom.io.scratch import Scratch, Spool
+from darkroom.io.spooled import SpooledScan
+from darkroom.scan import ColorProfile, Encoding, Metadata, Pixels, ScanInfo, Tag
+
+EXIF_MARK, XMP_MARK = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+ICC_MARK, IRB_MARK = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
+APP1, APP2, APP13, COMMENT = 0xE1, 0xE2, 0xED, 0xFE
+HEADER = 32 << 20  # bytes at the start that hold all metadata
+LARGEST_SEGMENT = 65533
+QUALITY = 95
+_WHOLE_LIMIT = 3 << 30  # bytes of pixels; libjpeg gives them in one piece
+
+
+def open_jpeg(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch) -> SpooledScan:
+    """Open a JPEG; see `darkroom.io.open_scan`.
+
+    Raises:
+        InputError: if it is damaged, CMYK or not of 8 bits.
+    """
+    file = PositionedFile(path)
+    try:
+        with reading(path, "JPEG file"):
+            info = _describe(path, file.head(HEADER), max_pixels)
+
+        def decode(spool: Spool) -> None:
+            data = file.read(0, file.size)
+            require_end(path, data)
+            pixels = np.asarray(imagecodecs.jpeg_decode(data))
+            pixels = pixels.reshape(*pixels.shape[:2], -1)
+            if pixels.shape != (spool.height, spool.width, spool.samples):
+                raise InputError(f"{path}: holds another image than its header says")
+            spool.write(Window(0, 0, spool.width, spool.height), pixels)
+
+        return SpooledScan(info, decode, scratch, file.close)
+    except BaseException:
+        file.close()
+        raise
+
+
+def require_end(path: Path, data: bytes) -> None:
+    """Refuse a stream without its end marker, which libjpeg would fill up with grey."""
+    start = data.find(b"\xff\xda")
+    if data.find(b"\xff\xd9", start) < 0:
+        raise InputError(f"{path}: truncated: its end marker is missing", hint=TRUNCATED_HINT)
+
+
+def _describe(path: Path, head: bytes, max_pixels: int) -> ScanInfo:
+    size = jpeg_size(head)
+    check_size(path, size.width, size.height, max_pixels)
+    if size.components not in (1, 3):
+        raise InputError(
+            f"{path}: JPEGs of {size.components} components (CMYK) are not supported",
+            hint="convert it to grey or RGB first",
+        )
+    if size.bits != 8:
+        raise InputError(f"{path}: {size.bits}-bit JPEGs are not supported")
+    if size.width * size.height * size.components > _WHOLE_LIMIT:
+        raise InputError(
+            f"{path}: {size.width} x {size.height} pixels are too many for a JPEG",
+            hint="convert it to TIFF first",
+        )
+    metadata, icc, resolution = _metadata(head)
+    encoding = icc_encoding(icc) if icc else Encoding.GAMMA  # JFIF and EXIF mean sRGB
+    return ScanInfo(
+        path=path,
+        format="jpeg",
+        width=size.width,
+        height=size.height,
+        channels=size.components,
+        dtype=np.dtype(np.uint8),
+        photometric="rgb" if size.components == 3 else "minisblack",
+        profile=ColorProfile(icc, encoding),
+        resolution=resolution or exif_resolution(metadata.exif),
+        orientation=exif_orientation(metadata.exif),
+        metadata=metadata,
+        layout=f"8-bit, {'progressive' if size.process == 0xC2 else 'sequential'} JPEG",
+    )
+
+
+def _metadata(head: bytes) -> tuple[Metadata, bytes | None, tuple[float, float] | None]:
+    exif = xmp = resolution = None
+    profile: dict[int, bytes] = {}
+    tags, text, photoshop = [], [], b""
+    for marker, data in segments(head):
+        if marker == 0xE0 and data[:5] == b"JFIF\0" and len(data) >= 12:
+            resolution = _jfif_resolution(data)
+        elif marker == APP1 and data.startswith(EXIF_MARK) and exif is None:
+            exif = data[len(EXIF_MARK) :]
+        elif marker == APP1 and data.startswith(XMP_MARK) and xmp is None:
+            xmp = data[len(XMP_MARK) :]
+        elif marker == APP2 and data.startswith(ICC_MARK) and len(data) > 14:
+            profile[data[12]] = data[14:]
+        elif marker == APP13 and data.startswith(IRB_MARK):
+            photoshop += data[len(IRB_MARK) :]
+        elif marker == COMMENT:
+            text.append(("Comment", data.rstrip(b"\0").decode("utf-8", "replace")))
+    if photoshop:
+        tags.append(Tag(T.PHOTOSHOP, UNDEFINED, len(photoshop), photoshop))
+    icc = b"".join(profile[number] for number in sorted(profile)) or None
+    metadata = Metadata(
+        tags=tuple(tags), exif=exif, xmp=xmp, iptc=_iptc(photoshop), text=tuple(text)
+    )
+    return metadata, icc, resolution
+
+
+def _jfif_resolution(data: bytes) -> tuple[float, float] | None:
+    unit, x, y = struct.unpack_from(">BHH", data, 7)
+    scale = {1: 1.0, 2: 2.54}.get(unit)
+    return (x * scale, y * scale) if scale and x and y else None
+
+
+def _iptc(photoshop: bytes) -> bytes | None:
+    """The IPTC record among Photoshop's image resources (resource 0x0404)."""
+    at = 0
+    while photoshop[at : at + 4] == b"8BIM" and at + 12 <= len(photoshop):
+        number, name = struct.unpack_from(">HB", photoshop, at + 4)
+        start = at + 6 + (name + 2) // 2 * 2
+        if start + 4 > len(photoshop):
+            return None
+        length = struct.unpack_from(">I", photoshop, start)[0]
+        if number == 0x0404:
+            return photoshop[start + 4 : start + 4 + length] or None
+        at = start + 4 + length + length % 2
+    return None
+
+
+class JpegSink:
+    """A JPEG being written; see `darkroom.io.sink.ScanSink`. Keeps the whole image in memory.
+
+    Raises:
+        UsageError: if JPEG cannot hold such pixels.
+        OutputError: as `AtomicFile`.
+    """
+
+    def __init__(self, path: Path, info: ScanInfo, *, overwrite: bool = False) -> None:
+        if info.dtype != np.uint8 or info.extra or info.photometric == "miniswhite":
+            raise UsageError(
+                f"{path}: JPEG holds 8-bit grey or RGB only", hint="write a .tif instead"
+            )
+        if max(info.width, info.height) > 65500:
+            raise UsageError(f"{path}: too large for a JPEG", hint="write a .tif instead")
+        self.path, self.info = path, info
+        self.layout = f"JPEG, 8-bit, quality {QUALITY}"
+        self.losses = ["exact pixels (JPEG changes every one of them a little)"]
+        self._header = _header_segments(info, self.losses)
+        self._pixels = np.empty((info.height, info.width, info.samples), np.uint8)
+        self._done, self._finished = 0, False
+        self._atomic = AtomicFile(path, overwrite=overwrite)
+
+    def write_rows(self, rows: Pixels) -> None:
+        """The next rows: (n, width, samples)."""
+        if rows.shape[1:] != self._pixels.shape[1:] or rows.dtype != np.uint8:
+            raise ValueError(f"rows of {rows.shape} {rows.dtype} do not fit the image")
+        self._pixels[self._done : self._done + len(rows)] = rows
+        self._done += len(rows)
+
+    def finish(self) -> Path:
+        """Encode the image; returns the complete file under its temporary name."""
+        if not self._finished:
+            if self._done != self.info.height:
+                raise OutputError(
+                    f"{self.path}: only {self._done} of {self.info.height} rows were written"
+                )
+            pixels = self._pixels if self.info.samples == 3 else self._pixels[..., 0]
+            data = imagecodecs.jpeg8_encode(pixels, level=QUALITY, subsampling="444")
+            with writing(self.path):
+                self._atomic.file.write(_with_header(bytes(data), self.info, self._header))
+            self._finished = True
+        return self._atomic.finish()
+
+    def commit(self) -> Path:
+        """Finish the file if need be and give it its name; returns the path."""
+        try:
+            self.finish()
+            return self._atomic.commit()
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Throw the file away unless it was committed."""
+        self._atomic.abort()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()
+
+
+def create_jpeg(
+    path: Path,
+    info: ScanInfo,
+    *,
+    compression: str | None = None,
+    overwrite: bool = False,
+    **_: Any,
+) -> JpegSink:
+    """A sink for a JPEG."""
+    return JpegSink(path, info, overwrite=overwrite)
+
+
+def _with_header(data: bytes, info: ScanInfo, header: bytes) -> bytes:
+    """The stream with metadata segments, which come after the JFIF segment if there is one."""
+    if data[2:4] != b"\xff\xe0" or data[6:11] != b"JFIF\0":
+        return data[:2] + header + data[2:]
+    x, y = (round(value) for value in info.resolution or (0, 0))
+    density = data[13:18]
+    if min(x, y) > 0 and max(x, y) < 1 << 16:
+        density = struct.pack(">BHH", 1, x, y)
+    return data[:13] + density + data[18:20] + header + data[20:]
+
+
+def _header_segments(info: ScanInfo, losses: list[str]) -> bytes:
+    """EXIF, XMP, ICC and Photoshop segments; what does not fit goes to `losses`."""
+    out = b""
+    metadata, icc = info.metadata, info.profile.icc or b""
+    exif = metadata.exif or exif_of_tags(info, losses, keep=frozenset({T.PHOTOSHOP}))
+    blocks = [(APP1, EXIF_MARK, exif, "EXIF"), (APP1, XMP_MARK, metadata.xmp, "XMP")]
+    photoshop = [tag.value for tag in metadata.tags if tag.code == T.PHOTOSHOP]
+    blocks.append((APP13, IRB_MARK, photoshop[0] if photoshop else b"", "Photoshop resources"))
+    for marker, mark, data, name in blocks:
+        if data and len(mark) + len(data) > LARGEST_SEGMENT:
+            losses.append(f"{name} (too large for a JPEG)")
+        elif data:
+            out += _segment(marker, mark + data)
+    step = LARGEST_SEGMENT - 14
+    count = -(-len(icc) // step)
+    if count > 255:
+        losses.append("ICC profile (too large for a JPEG)")
+        count = 0
+    for i in range(count):
+        part = icc[i * step : (i + 1) * step]
+        out += _segment(APP2, ICC_MARK + bytes([i + 1, count]) + part)
+    for _, value in metadata.text:
+        out += _segment(COMMENT, value.encode()[:LARGEST_SEGMENT])
+    return out
+
+
+def _segment(marker: int, data: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
