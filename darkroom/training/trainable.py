@@ -40,11 +40,13 @@ class Trainable(Protocol):
     Attributes:
         architecture: goes into the weights file; the backend of that name can load it.
         multiple_of: sides of crops are multiples of this.
+        grow: pixels by which its mask is widened before the repair, as its backend has it.
         module: the network.
     """
 
     architecture: str
     multiple_of: int
+    grow: int
     module: nn.Module
 
     def config(self) -> Mapping[str, Any]:

@@ -113,7 +113,9 @@ def validate(
     for picture in pictures:
         score, fill = restored(trainable, module, picture, device)
         for low, high in sweep:
-            mask = ndi.binary_dilation(hysteresis(score >= low, score >= high), EIGHT)
+            mask = hysteresis(score >= low, score >= high)
+            if trainable.grow:
+                mask = ndi.binary_dilation(mask, EIGHT, iterations=trainable.grow)
             result = np.where(mask, np.rint(fill * LEVELS).clip(0, LEVELS), picture.scan)
             sums[f"{low:g}/{high:g}"].add(tally(picture, result))
     module.train(was_training)

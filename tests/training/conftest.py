@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from darkroom_backends.unet.model import UNetConfig
+from darkroom_backends.unet.trainable import UNetTrainable
 
 from darkroom.training.config import TrainConfig
 from darkroom.training.data import load_picture
-from darkroom_backends.unet.model import UNetConfig
-from darkroom_backends.unet.trainable import UNetTrainable
 
 TINY = UNetConfig(widths=(8, 8, 8), encoder=(0, 0), decoder=(0, 0), dilations=(1,))
 

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from darkroom.errors import InputError, UsageError
@@ -9,7 +11,7 @@ def test_rate_rises_then_falls_to_a_hundredth():
     rates = [config.rate_at(step) for step in range(1001)]
     assert rates[0] == pytest.approx(0.1)
     assert rates.index(max(rates)) in (9, 10)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
     assert rates[1000] == pytest.approx(0.01)
     assert TrainConfig(schedule="constant", rate=1.0, warmup=1).rate_at(19_999) == 1.0
 

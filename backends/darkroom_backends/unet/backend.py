@@ -18,7 +18,7 @@ from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import FrameStats, Tile
 from darkroom.weights import fill_module, load_weights
 from darkroom_backends.unet.calibration import DEFAULT, thresholds
-from darkroom_backends.unet.model import STRIDE, GatedUNet, UNetConfig
+from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig
 
 ARCHITECTURE = "unet"
 SHIPPED = "weights.safetensors"
@@ -66,6 +66,7 @@ class UNetRestorer:
             channels="any",
             workspace=BYTES_PER_PIXEL,
             parallel=False,
+            grow=GROW,
         )
 
     def thresholds(self, sensitivity: float) -> tuple[float, float]:

@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 from darkroom.training.trainable import DAMAGED, UNDECIDED, Batch
 from darkroom_backends.unet.calibration import anchors
-from darkroom_backends.unet.model import STRIDE, GatedUNet, UNetConfig
+from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig
 
-DETECTION, FILL = 40.0, 8.0
+DETECTION, FILL, RESULT = 40.0, 8.0, 3000.0
+WORST = 0.1  # squared error beyond which one pixel weighs no more
 PLAIN = 20 / 255  # damage this strong has weight 1
 FALSE_ALARMS = ((0, 1.0), (50, 5.0), (100, 25.0))  # sensitivity, most false alarms a megapixel
 
@@ -22,6 +23,7 @@ class UNetTrainable:
 
     architecture = "unet"
     multiple_of = STRIDE
+    grow = GROW
 
     def __init__(self, options: UNetConfig | None = None) -> None:
         self.module = GatedUNet(options)
@@ -31,7 +33,10 @@ class UNetTrainable:
         return asdict(self.module.config)
 
     def loss(self, output: tuple[Tensor, Tensor], batch: Batch) -> Mapping[str, Tensor]:
-        """Cross-entropy of being damaged, and the error of the fill where there is damage.
+        """Three parts: is it damaged, is the fill right where it is, is the result right.
+
+        The first is cross-entropy, the last the squared error of scan + p x (fill - scan): it
+        makes a doubtful repair of something bright dearer than one that changes little.
 
         Plain damage weighs up to five times as much as faint, since a retoucher himself is
         inconsistent about the faint. Undecided pixels count for the fill alone. A false alarm
@@ -46,7 +51,13 @@ class UNetTrainable:
         near = F.max_pool2d(damaged, 3, 1, 1) * (0.3 + 4 * batch.weight).clamp(max=2)
         distance = torch.sqrt((fill - batch.truth) ** 2 + 1e-5)
         error = (distance * near).sum() / (near.sum() + 200)
-        return {"detection": DETECTION * detection, "fill": FILL * error}
+        scan = batch.scan
+        left = (scan + torch.sigmoid(logit) * (fill - scan) - batch.truth) ** 2
+        return {
+            "detection": DETECTION * detection,
+            "fill": FILL * error,
+            "result": RESULT * left.clamp(max=WORST).mean(),
+        }
 
     def restoration(self, output: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Probability of damage, and the fill."""

@@ -1,0 +1,79 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from darkroom.cli.main import main
+from darkroom.weights import load_weights, read_header
+
+RECIPE = """
+arch = "unet"
+[network]
+widths = [8, 8, 8]
+encoder = [0, 0]
+decoder = [0, 0]
+dilations = [1]
+[train]
+steps = 4
+batch = 1
+crop = 64
+amp = "off"
+validate_every = 4
+checkpoint_every = 2
+tone_limit = 1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(1)
+    for part in ("train", "val"):
+        for side in ("scan", "gt"):
+            (root / part / side).mkdir(parents=True)
+        truth = rng.integers(90, 110, (72, 72), np.uint8)
+        scan = truth.copy()
+        scan[20:24, 30:36] = 220
+        Image.fromarray(scan).save(root / part / "scan" / "a.png")
+        Image.fromarray(truth).save(root / part / "gt" / "a.png")
+    (root / "recipe.toml").write_text(RECIPE)
+    return root
+
+
+def test_train_writes_weights_that_info_reads_and_resumes(data, tmp_path, capsys):
+    out = tmp_path / "w.safetensors"
+    common = ["train", "--data", str(data), "--recipe", str(data / "recipe.toml"), "-o", str(out)]
+    assert main([*common, "--licence", "for tests"]) == 0
+    said = capsys.readouterr()
+    assert "unet, 4 steps" in said.out
+    assert "step 4: validation" in said.err
+    header = read_header(out)
+    assert header.config["widths"] == [8, 8, 8]
+    assert header.licence == "for tests"
+    assert len(header.data) == 64
+    assert main(common) == 2
+    assert "exists" in capsys.readouterr().err
+    assert main([*common, "--resume"]) == 0
+    assert main(["weights", "info", str(out), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert shown["architecture"] == "unet"
+    assert shown["parameters"] == sum(a.size for a in load_weights(out)[1].values())
+
+
+def test_options_win_over_the_recipe_and_are_checked(data, tmp_path, capsys):
+    out = tmp_path / "w.safetensors"
+    common = ["train", "--data", str(data), "--recipe", str(data / "recipe.toml"), "-o", str(out)]
+    assert main([*common, "--set", "steps=2", "--set", "schedule=constant"]) == 0
+    assert read_header(out).recipe["steps_done"] == 2
+    capsys.readouterr()
+    for wrong in ("steps", "steps=many", "stepz=3"):
+        assert main([*common, "--overwrite", "--set", wrong]) == 2
+    assert main([*common, "--overwrite", "--arch", "unett"]) == 4
+    assert "'unet'" in capsys.readouterr().err
+
+
+def test_a_damaged_weights_file_is_exit_status_4(tmp_path, capsys):
+    (tmp_path / "w").write_bytes(b"nothing of the kind")
+    assert main(["weights", "info", str(tmp_path / "w")]) == 4
+    assert capsys.readouterr().err.startswith("error: ")
