@@ -38,3 +38,28 @@ def info(
             console.say(f"  {key}: {value}")
     console.say(f"data: {header.data or 'unknown'}")
     console.say(f"licence: {header.licence or 'none stated'}")
+
+
+@app.command("convert")
+def convert(
+    file: Annotated[Path, typer.Argument(help="State dict written by torch.save.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Weights file to write.")],
+    arch: Annotated[str, typer.Option(help="Network it is for.")],
+    recipe: Annotated[
+        Path | None, typer.Option(help="TOML file whose [network] gives the network's shape.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence note for the weights file.")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
+) -> None:
+    """Make a weights file from one of PyTorch's; nothing in it is executed."""
+    from darkroom.errors import UsageError
+    from darkroom.plugins.manager import installed
+    from darkroom.training.config import Recipe, read_recipe
+    from darkroom.training.convert import convert as run
+    from darkroom.training.session import make_trainable
+
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output} exists", hint="Use --overwrite.")
+    shape = read_recipe(recipe) if recipe else Recipe(None, {}, {})
+    run(file, output, make_trainable(arch, shape, installed()), licence)
+    console.say(f"{output}: {arch}")

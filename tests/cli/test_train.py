@@ -77,3 +77,24 @@ def test_a_damaged_weights_file_is_exit_status_4(tmp_path, capsys):
     (tmp_path / "w").write_bytes(b"nothing of the kind")
     assert main(["weights", "info", str(tmp_path / "w")]) == 4
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_foreign_weights_are_converted_without_running_anything(data, tmp_path, capsys):
+    import torch
+    from darkroom_backends.unet.model import GatedUNet, UNetConfig
+
+    module = GatedUNet(UNetConfig((8, 8, 8), (0, 0), (0, 0), (1,)))
+    torch.save({"state_dict": module.state_dict()}, tmp_path / "a.pth")
+    out = tmp_path / "w.safetensors"
+    common = ["weights", "convert", "-o", str(out), "--arch", "unet"]
+    shape = ["--recipe", str(data / "recipe.toml")]
+    assert main([*common, str(tmp_path / "a.pth")]) == 4  # the default shape is larger
+    assert "does not fit" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*common, *shape, str(tmp_path / "a.pth")]) == 0
+    _, tensors = load_weights(out, "unet")
+    want = module.state_dict()["stem.weight"].numpy()
+    np.testing.assert_allclose(tensors["stem.weight"], want, atol=1e-3)
+    torch.save({"state_dict": [print]}, tmp_path / "evil.pth")
+    assert main([*common, *shape, "--overwrite", str(tmp_path / "evil.pth")]) == 3
+    assert main([*common, *shape, "--overwrite", str(tmp_path / "none.pth")]) == 3
