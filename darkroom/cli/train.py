@@ -27,7 +27,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, over the recipe. Repeatable.")
     ] = None,
-    run: Annotated[
+    folder: Annotated[
         Path | None, typer.Option(help="Folder of log and checkpoints. [default: OUTPUT.run]")
     ] = None,
     resume: Annotated[
@@ -56,7 +56,7 @@ def train(
         recipe=read_recipe(recipe) if recipe else None,
         values=_values(set_ or []),
         split=split,
-        folder=run,
+        folder=folder,
         resume=resume,
         start=init,
         device=device,
