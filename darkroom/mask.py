@@ -96,12 +96,12 @@ def components(bands: Iterable[tuple[int, Bytes]], width: int, low: int = 1) -> 
     last_row: NDArray[np.int64] | None = None
     for top, values in bands:
         labels, table = _label(values, top, width, low)
-        rows = np.where(labels > 0, labels + (count - 1), -1)
+        first, last = (np.where(row > 0, row + (count - 1), -1) for row in (labels[0], labels[-1]))
         if last_row is not None:
-            links.append(_touching(last_row, rows[0]))
+            links.append(_touching(last_row, first))
         tables.append(table)
         count += len(table.area)
-        last_row = rows[-1]
+        last_row = last
     if not count:
         return []
     return _merge(tables, links, count, width)
@@ -147,13 +147,13 @@ def _label(values: Bytes, top: int, width: int, low: int) -> tuple[NDArray[np.in
     _, found, stats, _ = cv2.connectedComponentsWithStats(binary, connectivity=8)
     labels: NDArray[np.int32] = np.asarray(found, np.int32)
     left, upper, wide, tall, area = np.asarray(stats[1:], np.int64).T
-    rows, columns = np.nonzero(labels)
-    owner = labels[rows, columns]
+    marked = np.flatnonzero(binary.view(np.bool_))
+    owner = labels.ravel()[marked]
     peak = np.zeros(len(area) + 1, np.int64)
-    np.maximum.at(peak, owner, values[rows, columns])
-    # np.unique gives the first occurrence, and nonzero is in reading order.
+    np.maximum.at(peak, owner, values.ravel()[marked])
+    # np.unique gives the first occurrence, and flatnonzero is in reading order.
     first = np.unique(owner, return_index=True)[1]
-    anchor = (rows[first] + top) * width + columns[first]
+    anchor = marked[first] + top * width
     table = _Table(left, upper + top, left + wide, upper + top + tall, area, peak[1:], anchor)
     return labels, table
 

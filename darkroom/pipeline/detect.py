@@ -21,7 +21,7 @@ from darkroom.pipeline.cutting import Cutter, read_plane
 from darkroom.pipeline.plan import Plan
 from darkroom.pipeline.progress import Progress, ordered_map
 from darkroom.protocols import ComponentJudge, Detector, MaskRefiner, Restorer
-from darkroom.scan import Bytes, Float, FrameStats, Pixels, Tile
+from darkroom.scan import Bytes, Float, FrameStats, Tile
 
 # A bounding box larger than this cannot be looked at as a whole within the memory budget; nothing
 # of that size is dust.
@@ -67,23 +67,26 @@ class Find:
         """
         info = self.cutter.scan.info
         low, high = self.limits
-        progress.stage("finding", info.width * info.height)
-        found = components(self._score_bands(pool, progress), info.width, low)
         dpi = self.stats.dpi
         rules = ComponentRules(
             high,
             self.options.min_size.pixels(dpi) if self.options.min_size else 0.0,
             self.options.max_size.pixels(dpi) if self.options.max_size else None,
         )
+        progress.stage("finding", info.width * info.height)
+        found = components(self._score_bands(pool, progress), info.width, low)
         candidates = [c for c in found if rules.admit(c) and self._inside(c)]
         progress.stage("judging", sum(c.window.area for c in candidates))
+        # Asked once: a look at a protocol is slow beside a small component.
+        judge = self.finder if isinstance(self.finder, ComponentJudge) else None
+        refiner = self.finder if isinstance(self.finder, MaskRefiner) else None
+        look = partial(self._look, judge=judge, refiner=refiner)
         accepted = []
-        judge = partial(self._judge, low=low)
-        for component, mask in ordered_map(pool, judge, candidates, self.plan.ahead * 4):
+        for component, window, mask in ordered_map(pool, look, candidates, self.plan.ahead * 4):
             progress.advance(component.window.area)
             if mask is not None:
                 accepted.append(component)
-                self._paint(component, mask)
+                self._paint(window, mask)
         return accepted
 
     def _inside(self, component: Component) -> bool:
@@ -139,43 +142,34 @@ class Find:
             return
         self.fill.write(tile.core, self.cutter.codec.decode(fill[core]))
 
-    def _judge(self, component: Component, low: int) -> tuple[Component, Pixels | None]:
-        """The component and its final mask over `component.window` grown by `_reach`, or None."""
-        finder = self.finder
-        margin = max(self._reach, finder.margin if isinstance(finder, ComponentJudge) else 0)
-        read = component.window.grow(margin)
+    def _look(
+        self, component: Component, judge: ComponentJudge | None, refiner: MaskRefiner | None
+    ) -> tuple[Component, Window, Bytes | None]:
+        """The component, a window around it, and what to repair there; None if it is rejected."""
+        contract = self.finder.contract
+        margins = (contract.grow, judge.margin if judge else 0, refiner.margin if refiner else 0)
+        read = component.window.grow(max(margins))
         shape = np.zeros((read.height, read.width), np.uint8)
-        inner = component.window.relative_to(read).slices
         score = self.score.read(component.window)[..., 0]
-        shape[inner] = REPAIR * pick(score, low, component.start).view(np.uint8)
-        refined = grow(shape, finder.contract.grow)
-        if isinstance(finder, ComponentJudge | MaskRefiner):
-            crop = self.cutter.tile(component.window, read, finder.contract.channels, shape)
-            try:
-                if isinstance(finder, ComponentJudge):
-                    confidence = finder.judge(crop, self.stats, self.options.sensitivity)
-                    if confidence < 0.5:
-                        return component, None
-                if isinstance(finder, MaskRefiner):
-                    refined = finder.refine(crop, self.stats)
-            except Exception as error:
-                raise backend_failed(self.options.backend, error, component.window) from error
-        cut = component.window.grow(self._reach).relative_to(read).slices
-        return component, refined[cut]
+        inner = component.window.relative_to(read).slices
+        shape[inner] = REPAIR * pick(score, self.limits[0], component.start).view(np.uint8)
+        if judge is None and refiner is None:
+            return component, read, grow(shape, contract.grow)
+        crop = self.cutter.tile(component.window, read, contract.channels, shape)
+        try:
+            if judge and judge.judge(crop, self.stats, self.options.sensitivity) < 0.5:
+                return component, read, None
+            if refiner:
+                return component, read, refiner.refine(crop, self.stats)
+        except Exception as error:
+            raise backend_failed(self.options.backend, error, component.window) from error
+        return component, read, grow(shape, contract.grow)
 
-    @property
-    def _reach(self) -> int:
-        """How far a mask may extend beyond its component's bounding box."""
-        if isinstance(self.finder, MaskRefiner):
-            return self.finder.margin
-        return self.finder.contract.grow
-
-    def _paint(self, component: Component, mask: Bytes) -> None:
-        """Adds a component's mask to the frame's."""
-        grown = component.window.grow(self._reach)
-        window = grown.clip(self.mask.width, self.mask.height)
-        part = mask[window.relative_to(grown).slices]
-        self.mask.write(window, np.maximum(part, self.mask.read(window)[..., 0]))
+    def _paint(self, window: Window, mask: Bytes) -> None:
+        """Adds the mask of a window, which may stick out, to the frame's."""
+        inside = window.clip(self.mask.width, self.mask.height)
+        part = mask[inside.relative_to(window).slices]
+        self.mask.write(inside, np.maximum(part, self.mask.read(inside)[..., 0]))
 
 
 def quantise(score: Float) -> Bytes:

@@ -1,7 +1,10 @@
 """How a scan is cut so that the run stays under its memory budget."""
 
+import ctypes
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from darkroom.errors import UsageError
 from darkroom.geometry import Grid, round_up
@@ -10,6 +13,7 @@ from darkroom.pipeline.engine import Engine
 from darkroom.scan import ScanInfo
 
 SMALLEST_TILE = 64
+M_ARENA_MAX = -8  # of mallopt, <malloc.h>
 BAND_SHARE = 0.15  # of the free budget, for rows on their way to the file
 
 
@@ -70,6 +74,12 @@ def make_plan(info: ScanInfo, engine: Engine, machine: MachineOptions) -> Plan:
     return Plan(grid, workers, workers + 1, band, cache)
 
 
+def limit_arenas() -> None:
+    """Keep glibc from giving each thread a heap of its own, which holds on to freed memory."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, 2)
+
+
 def current_rss() -> int:
     """Resident memory of this process in bytes."""
     import psutil
@@ -79,6 +89,12 @@ def current_rss() -> int:
 
 def peak_rss() -> int:
     """Largest resident memory of this process so far, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Unlike getrusage, this does not count what the parent had when it forked.
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     try:
         import resource
     except ImportError:  # Windows

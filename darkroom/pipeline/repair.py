@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from darkroom.errors import DarkroomError
 from darkroom.geometry import Window, bands
+from darkroom.grain import match_grain
 from darkroom.io.scratch import Spool
 from darkroom.mask import Component, cells, pick
 from darkroom.options import Grain
@@ -113,8 +114,6 @@ class Repair:
         inner = cell.relative_to(read).slices
         image, fill = self._filled(cell, read, mask)
         if self.grain == "match":
-            from darkroom.grain import match_grain
-
             fill = match_grain(image, mask, fill, seed=self.seed, origin=(read.x, read.y))
         samples = self.cutter.codec.decode(fill[inner])
         return Patch(cell, chosen, samples[chosen])

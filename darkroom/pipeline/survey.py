@@ -17,6 +17,7 @@ BINS = 1024
 NOISE_LEVELS = 16
 BORDER_SHARE = 0.15  # the holder is looked for in this share of each side
 BORDER_STEP = 8  # every so many rows
+STEP_LINES, STEP_HEIGHT = 4, 0.08  # the border ends in a step this high within so many lines
 MAX_COLUMNS = 16_384  # of a band, so that a very wide scan costs no more than a large one
 
 
@@ -74,7 +75,8 @@ def find_frame(scan: Scan, codec: Codec, black: float, noise: float) -> Window:
     """The picture without the film holder and the clear or black margin around it.
 
     A row or column at the edge is border while it is flat (its 5 % to 95 % range within the
-    noise) and as dark as the frame gets, or clipped to white.
+    noise) and as dark as the frame gets, or clipped to white. It must end in a step, as holders
+    do and dark skies do not; otherwise, and where no end is found, nothing is left out.
     """
     info = scan.info
     flat = max(4.0 * noise, 0.01)
@@ -85,24 +87,25 @@ def find_frame(scan: Scan, codec: Codec, black: float, noise: float) -> Window:
         return bool(dark or low >= 0.999)
 
     def trim(lines: list[Float]) -> int:
-        return next((i for i, line in enumerate(lines) if not is_border(line)), len(lines))
+        """Pixels of border along lines that follow one another inwards."""
+        end = next((i for i, line in enumerate(lines) if not is_border(line)), None)
+        if not end:
+            return 0
+        edge = float(np.median(lines[end - 1]))
+        after = [float(np.median(line)) for line in lines[end : end + STEP_LINES]]
+        return end * BORDER_STEP if max(abs(v - edge) for v in after) >= STEP_HEIGHT else 0
 
     def row(y: int) -> Float:
         return np.asarray(_luminance(scan, codec, Window(0, y, info.width, 1))[0])
 
     depth_y, depth_x = int(info.height * BORDER_SHARE), int(info.width * BORDER_SHARE)
     offsets = range(0, depth_y, BORDER_STEP)
-    top = trim([row(y) for y in offsets]) * BORDER_STEP
-    bottom = trim([row(info.height - 1 - y) for y in offsets]) * BORDER_STEP
-    left = right = 0
-    if depth_x:
-        sampled = np.linspace(top, max(top, info.height - bottom - 1), 4 * BANDS).astype(int)
-        strip = [np.stack([row(int(y)) for y in sampled])]
-        left = trim([strip[0][:, x] for x in range(0, depth_x, BORDER_STEP)]) * BORDER_STEP
-        right = (
-            trim([strip[0][:, info.width - 1 - x] for x in range(0, depth_x, BORDER_STEP)])
-            * BORDER_STEP
-        )
+    top = trim([row(y) for y in offsets])
+    bottom = trim([row(info.height - 1 - y) for y in offsets])
+    sampled = np.linspace(top, max(top, info.height - bottom - 1), 4 * BANDS).astype(int)
+    strip = np.stack([row(int(y)) for y in sampled]).T
+    left = trim(list(strip[:depth_x:BORDER_STEP]))
+    right = trim(list(strip[::-1][:depth_x:BORDER_STEP]))
     return Window(left, top, info.width - left - right, info.height - top - bottom)
 
 

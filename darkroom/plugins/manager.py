@@ -12,13 +12,13 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pluggy
 
 from darkroom import errors
 from darkroom.plugins import hookspecs
-from darkroom.protocols import BackendSpec, Cleaned, ReaderSpec, TrainableSpec, WriterSpec
+from darkroom.protocols import BackendSpec, Cleaned, Kind, ReaderSpec, TrainableSpec, WriterSpec
 
 GROUP = "darkroom.plugins"
 State = Literal["active", "failed", "duplicate"]
@@ -98,10 +98,13 @@ class Plugins:
             writers = _checked(manager.hook.darkroom_writers(), WriterSpec)
             presets = _checked(manager.hook.darkroom_presets(), str)
             trainables = _checked(manager.hook.darkroom_trainables(), TrainableSpec)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             record.fail(error)
             return
         for spec in backends:
+            if spec.kind not in get_args(Kind):
+                record.fail(f"backend {spec.name!r} is of unknown kind {spec.kind!r}")
+                return
             if spec.name in self.backends:
                 record.fail(f"backend name {spec.name!r} is already taken")
                 return
@@ -139,7 +142,7 @@ class Plugins:
         for record, manager in self._managers:
             try:
                 manager.hook.darkroom_scan_cleaned(cleaned=cleaned)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 complaints.append(f"plugin {record.name}: {type(error).__name__}: {error}")
         return complaints
 
@@ -151,6 +154,8 @@ class Plugins:
         """
         problems = []
         for name, spec in self.backends.items():
+            if self.missing(spec):
+                continue  # wants something optional that is not installed: no fault of the plugin
             for dotted in filter(None, (spec.factory, spec.options)):
                 problems += _try_import(f"backend {name}", dotted)
         for name, network in self.trainables.items():
@@ -187,7 +192,7 @@ class Plugins:
             )
         if kinds and spec.kind not in kinds:
             raise errors.BackendError(
-                f"backend {name!r} is a {spec.kind}, not a {' or '.join(kinds)}",
+                f"backend {name!r} is of kind {spec.kind}, not {' or '.join(kinds)}",
                 hint=f"Known: {', '.join(sorted(known)) or 'none'}.",
             )
         missing = self.missing(spec)

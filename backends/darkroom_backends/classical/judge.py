@@ -1,0 +1,92 @@
+"""The judge of candidates: gradient-boosted trees, read from a table and evaluated in numpy.
+
+The table is fitted by `benchmarks/fit_classical.py` on hand-retouched film and holds nothing but
+numbers: which feature each node asks for, its threshold, and what each leaf adds to the log-odds
+that repairing the candidate makes the picture better (Friedman, "Greedy function approximation: a
+gradient boosting machine", Annals of Statistics, 2001).
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.scan import Float, FrameStats, Tile
+from darkroom_backends.classical.features import NAMES, features
+
+TABLE = "judge.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """A sum of regression trees of equal depth, each node by its number in level order.
+
+    Attributes:
+        feature: int (trees, 2^depth - 1), the feature each inner node asks for.
+        threshold: float32, same shape: go right if the feature is above it.
+        leaf: float32 (trees, 2^depth), what each leaf adds.
+        base: log-odds to start from.
+        depth: questions a tree asks.
+    """
+
+    feature: NDArray[np.intp]
+    threshold: Float
+    leaf: Float
+    base: float
+    depth: int
+
+    def log_odds(self, values: Float) -> float:
+        """The sum over all trees for one candidate's features."""
+        trees = np.arange(len(self.feature))
+        node = np.zeros(len(trees), np.intp)
+        for _ in range(self.depth):
+            right = values[self.feature[trees, node]] > self.threshold[trees, node]
+            node = 2 * node + 1 + right
+        inner = self.feature.shape[1]
+        return self.base + float(self.leaf[trees, node - inner].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Trees and the bar they have to clear at each sensitivity.
+
+    Attributes:
+        trees: the fitted sum.
+        sensitivities: increasing, 0 to 100.
+        bars: log-odds needed at each of those.
+    """
+
+    trees: Trees
+    sensitivities: tuple[float, ...]
+    bars: tuple[float, ...]
+
+    @classmethod
+    @cache
+    def load(cls) -> "Judge":
+        """The judge that comes with darkroom.
+
+        Raises:
+            ValueError: the table was fitted for other features.
+        """
+        table = json.loads(files(__package__).joinpath(TABLE).read_text("utf-8"))
+        if tuple(table["features"]) != NAMES:
+            raise ValueError(f"{TABLE} was fitted for other features: fit it again")
+        trees = Trees(
+            np.array(table["feature"], np.intp),
+            np.array(table["threshold"], np.float32),
+            np.array(table["leaf"], np.float32),
+            float(table["base"]),
+            int(table["depth"]),
+        )
+        return cls(trees, tuple(table["sensitivity"]), tuple(table["bar"]))
+
+    def confidence(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
+        """0.5 for a candidate that just clears the bar, in [0, 1]."""
+        assert crop.mask is not None
+        values = features(crop.luminance(), crop.mask, stats)
+        bar = float(np.interp(sensitivity, self.sensitivities, self.bars))
+        margin = self.trees.log_odds(values) - bar
+        return float(1.0 / (1.0 + np.exp(-np.clip(margin, -30.0, 30.0))))

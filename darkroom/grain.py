@@ -1,0 +1,114 @@
+"""Giving a smooth repair the grain of its surroundings.
+
+What the surroundings have besides their smooth part is copied, as one coherent piece where that
+is possible, so that the repair gets their spectrum and not white noise. Copied values are limited
+to what grain alone reaches, so that no structure of the picture is cloned.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darkroom.scan import Bytes, Float
+
+SIGMA = 2.0  # pixels; grain is what varies faster than this
+SHIFTS = 24  # places looked at for a piece of grain
+FARTHEST = 24  # pixels between a hole and where its grain may come from
+GUARD = 2  # pixels around the mask that may still hold some of the artefact
+LIMIT = 2.5  # copied values stay within this many standard deviations
+MAD_TO_SIGMA = 1.4826
+
+
+def match_grain(
+    image: Float, mask: Bytes, fill: Float, *, seed: int = 0, origin: tuple[int, int] = (0, 0)
+) -> Float:
+    """The fill with grain of the unmasked surroundings added under the mask.
+
+    The same arguments always give the same result; all channels take their grain from the same
+    place, so that its colour stays.
+
+    Args:
+        image: float32 (H, W, C) in [0, 1], the crop as it was.
+        mask: uint8 (H, W), non-zero where `fill` replaces the image.
+        fill: float32 (H, W, C), the repair.
+        seed: of the choice of places.
+        origin: (x, y) of the crop's corner in the frame.
+
+    Returns:
+        float32 (H, W, C); outside the mask equal to `fill`.
+    """
+    rows, columns = np.nonzero(mask)
+    clean = _clean(mask)
+    if not rows.size or not clean.any():
+        return fill
+    residue = _residue(image, clean)
+    spread = _spread(residue[clean])
+    residue = np.clip(residue, -LIMIT * spread, LIMIT * spread)
+    rng = np.random.default_rng([seed, *(value % 2**32 for value in origin)])
+    dy, dx = _shifts(rng)
+    sy, sx = rows + dy[:, None], columns + dx[:, None]
+    inside = (sy >= 0) & (sy < mask.shape[0]) & (sx >= 0) & (sx < mask.shape[1])
+    sy, sx = np.where(inside, sy, 0), np.where(inside, sx, 0)
+    usable = inside & clean[sy, sx]
+    grain = _gather(residue, sy, sx, usable, spread)
+    # What no shift reaches, in the middle of a large hole, gets grain pixel by pixel.
+    missing = np.flatnonzero(~usable.any(axis=0))
+    if missing.size:
+        pool = residue[clean]
+        grain[missing] = pool[rng.integers(0, len(pool), missing.size)]
+    out = fill.copy()
+    out[rows, columns] = np.clip(fill[rows, columns] + grain, 0.0, 1.0)
+    return out
+
+
+def _clean(mask: Bytes) -> NDArray[np.bool_]:
+    """Pixels far enough from any artefact to hold grain alone."""
+    import cv2
+
+    kernel = np.ones((2 * GUARD + 1, 2 * GUARD + 1), np.uint8)
+    return np.asarray(cv2.dilate((mask > 0).view(np.uint8), kernel) == 0)
+
+
+def _residue(image: Float, clean: NDArray[np.bool_]) -> Float:
+    """The image less its smooth part, which the pixels that are not clean have no share in."""
+    import cv2
+
+    weight = clean.astype(np.float32)
+    total = cv2.GaussianBlur(weight, (0, 0), SIGMA)
+    smooth = cv2.GaussianBlur(image * weight[..., None], (0, 0), SIGMA)
+    smooth = smooth.reshape(image.shape) / np.maximum(total, 1e-3)[..., None]
+    return np.asarray(np.where(clean[..., None], image - smooth, 0.0), np.float32)
+
+
+def _spread(values: Float) -> Float:
+    """Robust standard deviation of each channel of (n, C)."""
+    return np.asarray(MAD_TO_SIGMA * np.median(np.abs(values), axis=0), np.float32)
+
+
+def _shifts(rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Whole-pixel displacements in all directions, near ones as likely as far ones."""
+    angle = rng.uniform(0, 2 * np.pi) + np.arange(SHIFTS) * (2 * np.pi / SHIFTS)
+    reach = rng.uniform(2 * GUARD + 1, FARTHEST, SHIFTS)
+    dy, dx = np.rint(reach * np.sin(angle)), np.rint(reach * np.cos(angle))
+    return dy.astype(np.intp), dx.astype(np.intp)
+
+
+def _gather(
+    residue: Float,
+    sy: NDArray[np.intp],
+    sx: NDArray[np.intp],
+    usable: NDArray[np.bool_],
+    spread: Float,
+) -> Float:
+    """Grain (n, C) for each masked pixel, from the best shift that has some for it.
+
+    The best shift has grain for most pixels; among equals, the one whose grain is as strong as
+    usual, for stronger means texture and weaker a clipped area.
+    """
+    samples = residue[sy, sx]
+    count = usable.sum(axis=1)
+    energy = (samples**2 * usable[..., None]).sum(axis=(1, 2)) / np.maximum(count, 1)
+    usual = float((spread**2).sum())
+    strangeness = np.abs(np.log((energy + 1e-9) / (usual + 1e-9)))
+    order = np.lexsort((strangeness, -count))
+    first = np.argmax(usable[order], axis=0)
+    return np.asarray(samples[order[first], np.arange(sy.shape[1])], np.float32)
