@@ -40,7 +40,7 @@ def train(
 ) -> int:
     """Train a network on pairs of scans and their retouched versions.
 
-    Start it with `torchrun --nproc-per-node=N --no-python darkroom train …` to train on several devices.
+    For several devices: `torchrun --nproc-per-node=N --no-python darkroom train …`.
     """
     from darkroom.plugins.manager import installed
     from darkroom.training.config import read_recipe

@@ -63,3 +63,31 @@ def convert(
     shape = read_recipe(recipe) if recipe else Recipe(None, {}, {})
     run(file, output, make_trainable(arch, shape, installed()), licence)
     console.say(f"{output}: {arch}")
+
+
+@app.command("calibrate")
+def calibrate(
+    file: Annotated[Path, typer.Argument(help="Weights file; its thresholds are replaced.")],
+    data: Annotated[Path, typer.Option(help="Data set: PART/scan and PART/gt.")],
+    split: Annotated[
+        Path | None, typer.Option(help="Table of photographs and their parts: one pool, re-split.")
+    ] = None,
+    part: Annotated[str, typer.Option(help="Part to choose thresholds on.")] = "val",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the figures.")] = False,
+) -> None:
+    """Measure weights at many thresholds, and keep the best ones in the file."""
+    from darkroom.plugins.manager import installed
+    from darkroom.training import calibrate as work
+    from darkroom.training.data import find_pairs, load_picture
+
+    pictures = [load_picture(*pair) for pair in find_pairs(data, part, split)]
+    if dry_run:
+        _, trainable = work.load_trainable(file, installed())
+        sweep = work.measure(trainable, pictures, work.FINE)
+    else:
+        header, sweep = work.calibrate(file, file, pictures, installed())
+    names = list(next(iter(sweep.values())))
+    rows = [[k, *(f"{figures[n]:.4f}" for n in names)] for k, figures in sweep.items()]
+    console.table(("LOW/HIGH", *(n.upper() for n in names)), rows)
+    if not dry_run:
+        console.say(f"thresholds: {header.calibration}")

@@ -98,3 +98,21 @@ def test_foreign_weights_are_converted_without_running_anything(data, tmp_path, 
     torch.save({"state_dict": [print]}, tmp_path / "evil.pth")
     assert main([*common, *shape, "--overwrite", str(tmp_path / "evil.pth")]) == 3
     assert main([*common, *shape, "--overwrite", str(tmp_path / "none.pth")]) == 3
+
+
+def test_calibration_changes_thresholds_and_nothing_else(data, tmp_path, capsys):
+    out = tmp_path / "w.safetensors"
+    common = ["train", "--data", str(data), "--recipe", str(data / "recipe.toml"), "-o", str(out)]
+    assert main([*common, "--set", "validate_every=100", "--set", "steps=3"]) == 0
+    before, tensors = load_weights(out)
+    capsys.readouterr()
+    command = ["weights", "calibrate", str(out), "--data", str(data)]
+    assert main([*command, "--dry-run"]) == 0
+    assert "0.5/0.9" in capsys.readouterr().out
+    assert read_header(out) == before
+    assert main(command) == 0
+    after, same = load_weights(out)
+    assert [row[0] for row in after.calibration["thresholds"]] == [0.0, 50.0, 100.0]
+    assert after.metrics["pictures"] == 1
+    assert (after.recipe, after.data, after.digest) == (before.recipe, before.data, before.digest)
+    assert all(np.array_equal(same[n], tensors[n]) for n in tensors)
