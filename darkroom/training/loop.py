@@ -81,6 +81,7 @@ class Run:
         place: this process among several.
         data: digest of the training data, for the weights file.
         licence: licence note for the weights file.
+        started_from: digest of the weights it started from, if any.
         progress: called with each event that is logged (first process only).
     """
 
@@ -95,11 +96,13 @@ class Run:
         place: Place | None = None,
         data: str = "",
         licence: str = "",
+        started_from: str = "",
         progress: Callable[[Event], None] = lambda event: None,
     ) -> None:
         self.trainable, self.config, self.folder = trainable, config, folder
         self.place = place or Place(0, 1, torch.device("cpu"))
         self.data, self.licence, self.progress = data, licence, progress
+        self.started_from = started_from
         if config.crop % trainable.multiple_of:
             raise InputError(f"crop must be a multiple of {trainable.multiple_of}")
         if config.threads:
@@ -239,7 +242,12 @@ class Run:
             architecture=self.trainable.architecture,
             config=dict(self.trainable.config()),
             data=self.data,
-            recipe=self.config.table() | {"steps_done": self.step, "processes": self.place.world},
+            recipe=self.config.table()
+            | {
+                "steps_done": self.step,
+                "processes": self.place.world,
+                "started_from": self.started_from,
+            },
             calibration=dict(self.trainable.calibrate(sweep)) if sweep else {},
             metrics=dict(figures or {}),
             licence=self.licence,

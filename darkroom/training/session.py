@@ -71,8 +71,10 @@ def train(
     folder = session.folder or session.output.with_suffix(".run")
     if session.resume and not (folder / LAST).is_file():
         raise UsageError(f"{folder} holds no checkpoint to go on from", hint="Leave out --resume.")
+    started_from = ""
     if session.start is not None:
-        _, tensors = load_weights(session.start, trainable.architecture)
+        header, tensors = load_weights(session.start, trainable.architecture)
+        started_from = header.digest
         fill_module(trainable.module, tensors, session.start)
     pairs = find_pairs(session.data, "train", session.split)
     held_out = find_pairs(session.data, "val", session.split)
@@ -86,6 +88,7 @@ def train(
         place=place,
         data=digest(pairs) if place.first else "",
         licence=session.licence,
+        started_from=started_from,
         progress=progress,
     )
     if session.resume:

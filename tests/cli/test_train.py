@@ -66,6 +66,9 @@ def test_options_win_over_the_recipe_and_are_checked(data, tmp_path, capsys):
     common = ["train", "--data", str(data), "--recipe", str(data / "recipe.toml"), "-o", str(out)]
     assert main([*common, "--set", "steps=2", "--set", "schedule=constant"]) == 0
     assert read_header(out).recipe["steps_done"] == 2
+    more = tmp_path / "more.safetensors"
+    assert main([*common[:-1], str(more), "--set", "steps=1", "--init", str(out)]) == 0
+    assert read_header(more).recipe["started_from"] == read_header(out).digest
     capsys.readouterr()
     for wrong in ("steps", "steps=many", "stepz=3"):
         assert main([*common, "--overwrite", "--set", wrong]) == 2
