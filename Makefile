@@ -15,7 +15,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 .PHONY: demo test lint docs reference clean
 
 demo: $(VENV)/installed
-	$(BIN)/darkroom demo
+	$(BIN)/darkroom demo --overwrite
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q

@@ -54,6 +54,33 @@ def rows_of(path, options, settings, scorer):
     return out
 
 
+def plot(report, path):
+    """The trade between marks healed and marks invented, one line for each inpainter and grain."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    lines = {}
+    for row in report:
+        name = f"{row['split']}, {row['inpainter'] or 'default'}, grain {row['grain']}"
+        lines.setdefault(name, []).append((row["false_per_mp"], row["visible"], row["sensitivity"]))
+    for name, points in lines.items():
+        points.sort()
+        axes.plot([p[0] for p in points], [p[1] for p in points], "o-", label=name)
+        for x, y, sensitivity in points:
+            axes.annotate(f"{sensitivity:g}", (x, y), (4, -10), textcoords="offset points")
+    axes.set_xlabel("false alarms per megapixel")
+    axes.set_ylabel("share of visible artefacts healed")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
 def main():
     """Run and print one line for each sensitivity and grain."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -68,6 +95,7 @@ def main():
     parser.add_argument("--every", type=int, default=1, help="use only every Nth patch")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="PNG of visible recall against false/MP")
     args = parser.parse_args()
     with args.split_file.open() as stream:
         split = {row["photo"]: row for row in csv.DictReader(stream, delimiter="\t")}
@@ -111,6 +139,8 @@ def main():
     print(f"{time.monotonic() - started:.0f} s")
     if args.json:
         args.json.write_text(json.dumps(report, indent=1))
+    if args.plot:
+        plot(report, args.plot)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ FALSE_ALARM, BASE_WEIGHT = 20.0, 2.0
 LARGEST_ERROR = 4e5
 DEPTH, TREES, RATE, LEAF, RIDGE = 4, 200, 0.05, 40, 5.0
 # False alarms per megapixel allowed on `val` at each sensitivity
-ALLOWED = {0: 0.1, 25: 0.7, 50: 2.5, 75: 6.0, 100: 12.0}
+ALLOWED = {0: 0.1, 25: 0.7, 50: 2.0, 75: 4.5, 100: 9.0}
 
 
 def photo_of(name):

@@ -5,7 +5,7 @@ edit. Pixels connect along all eight neighbours.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +78,20 @@ class _Table:
     peak: NDArray[np.int64]
     anchor: NDArray[np.int64]
 
+    def columns(self) -> tuple[NDArray[np.int64], ...]:
+        """All columns, in the order of the fields."""
+        return tuple(getattr(self, field.name) for field in fields(self))
 
-def components(bands: Iterable[tuple[int, Bytes]], width: int, low: int = 1) -> list[Component]:
+    def where(self, chosen: NDArray[np.bool_]) -> "_Table":
+        """The rows that are chosen."""
+        return _Table(*(column[chosen] for column in self.columns()))
+
+
+# How the columns of components that turn out to be one are joined.
+_JOIN = (np.minimum, np.minimum, np.maximum, np.maximum, np.add, np.maximum, np.minimum)
+
+
+def components(bands: Iterable[tuple[int, Bytes]], width: int, low: int = 1) -> Iterator[Component]:
     """The components of the pixels at or above `low`, whatever bands the image comes in.
 
     Args:
@@ -87,24 +99,25 @@ def components(bands: Iterable[tuple[int, Bytes]], width: int, low: int = 1) -> 
         width: image columns.
         low: threshold, 1 to 255.
 
-    Returns:
-        Components by anchor in reading order.
+    Yields:
+        Each component once the band it ends in has come.
     """
-    tables: list[_Table] = []
-    links: list[NDArray[np.int64]] = []
-    count = 0
-    last_row: NDArray[np.int64] | None = None
+    unfinished = _Table(*(np.empty(0, np.int64) for _ in _JOIN))
+    above = np.full(width, -1, np.int64)  # row of `unfinished` under each pixel of the last row
     for top, values in bands:
-        labels, table = _label(values, top, width, low)
-        first, last = (np.where(row > 0, row + (count - 1), -1) for row in (labels[0], labels[-1]))
-        if last_row is not None:
-            links.append(_touching(last_row, first))
-        tables.append(table)
-        count += len(table.area)
-        last_row = last
-    if not count:
-        return []
-    return _merge(tables, links, count, width)
+        labels, fresh = _label(values, top, width, low)
+        start = len(unfinished.area) - 1
+        first, last = (np.where(row > 0, row + start, -1) for row in (labels[0], labels[-1]))
+        both = map(np.concatenate, zip(unfinished.columns(), fresh.columns(), strict=True))
+        joined, group = _join(_Table(*both), _touching(above, first))
+        above = np.append(group, -1)[last]
+        goes_on = np.zeros(len(joined.area), np.bool_)
+        goes_on[above[above >= 0]] = True
+        yield from _describe(joined.where(~goes_on), width)
+        unfinished = joined.where(goes_on)
+        number = np.append(np.cumsum(goes_on) - 1, -1)
+        above = number[above]
+    yield from _describe(unfinished, width)
 
 
 def pick(values: Bytes, low: int, anchor: tuple[int, int]) -> NDArray[np.bool_]:
@@ -169,34 +182,29 @@ def _touching(above: NDArray[np.int64], below: NDArray[np.int64]) -> NDArray[np.
     return np.unique(np.concatenate(found), axis=0)
 
 
-def _merge(
-    tables: list[_Table], links: list[NDArray[np.int64]], count: int, width: int
-) -> list[Component]:
-    """Joins partial components along `links`."""
+def _join(table: _Table, links: NDArray[np.int64]) -> tuple[_Table, NDArray[np.int64]]:
+    """The table with linked rows made one, and for each old row the number of its new one."""
+    count = len(table.area)
+    if not len(links):
+        return table, np.arange(count)
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    edges = np.concatenate([np.empty((0, 2), np.int64), *links])
-    graph = coo_array((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), (count, count))
-    total, group = connected_components(graph, directed=False)
-
-    def joined(name: str, start: int, how: np.ufunc) -> NDArray[np.int64]:
-        column = np.concatenate([getattr(table, name) for table in tables])
+    edges = (np.ones(len(links), np.int8), (links[:, 0], links[:, 1]))
+    total, group = connected_components(coo_array(edges, (count, count)), directed=False)
+    columns = []
+    for column, how in zip(table.columns(), _JOIN, strict=True):
+        start = np.iinfo(np.int64).max if how is np.minimum else 0
         out = np.full(total, start, np.int64)
         how.at(out, group, column)
-        return out
+        columns.append(out)
+    return _Table(*columns), group.astype(np.int64)
 
-    far = np.iinfo(np.int64).max
-    left, top = joined("left", far, np.minimum), joined("top", far, np.minimum)
-    right, bottom = joined("right", 0, np.maximum), joined("bottom", 0, np.maximum)
-    area, peak = joined("area", 0, np.add), joined("peak", 0, np.maximum)
-    anchor = joined("anchor", far, np.minimum)
-    return [
-        Component(
-            Window(int(left[i]), int(top[i]), int(right[i] - left[i]), int(bottom[i] - top[i])),
-            int(area[i]),
-            int(peak[i]),
-            (int(anchor[i] % width), int(anchor[i] // width)),
-        )
-        for i in np.argsort(anchor)
-    ]
+
+def _describe(table: _Table, width: int) -> Iterator[Component]:
+    """The rows of a table as components, by anchor in reading order."""
+    order = np.argsort(table.anchor)
+    for row in np.stack(table.columns(), axis=1)[order].tolist():
+        left, top, right, bottom, area, peak, anchor = row
+        window = Window(left, top, right - left, bottom - top)
+        yield Component(window, area, peak, (anchor % width, anchor // width))

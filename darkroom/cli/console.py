@@ -62,7 +62,11 @@ def traceback(error: BaseException) -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Aligned columns on stdout; plain text, so that it can be piped."""
-    lines = [list(headers), *([str(cell) for cell in row] for row in rows)]
+    lines = [[str(cell) for cell in row] for row in rows]
+    if any(headers):
+        lines.insert(0, list(headers))
+    if not lines:
+        return
     widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))

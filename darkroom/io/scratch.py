@@ -14,6 +14,8 @@ from darkroom.geometry import Window
 from darkroom.io.atomic import writing
 from darkroom.io.files import pread
 
+JOINED_SPAN = 2 << 20  # bytes
+
 
 class Spool:
     """A (height, width, samples) array in a temporary file, read and written by window.
@@ -31,7 +33,8 @@ class Spool:
         self._pixel = samples * self.dtype.itemsize
         self._lock = threading.Lock()
         self._folder = folder or Path(tempfile.gettempdir())
-        with writing(self._folder / "spool"):
+        self._name = self._folder / "temporary file"  # in messages
+        with writing(self._name):
             self._file = tempfile.TemporaryFile(dir=folder, prefix=".darkroom-")  # noqa: SIM115
             self._file.truncate(self.nbytes)
         self._fd = self._file.fileno()
@@ -48,6 +51,12 @@ class Spool:
         if window.width == self.width:
             data = self._read(window.y * self.width, window.area)
             return np.frombuffer(data, self.dtype).reshape(shape)
+        span = (window.height - 1) * self.width + window.width
+        if window.height and span * self._pixel <= JOINED_SPAN:
+            # One read of all between the corners is cheaper than one a row.
+            joined = self._read(window.y * self.width + window.x, span)
+            strides = (self.width * self._pixel, self._pixel, self.dtype.itemsize)
+            return np.ndarray(shape, self.dtype, joined, strides=strides).copy()
         out = np.empty(shape, self.dtype)
         for i in range(window.height):
             data = self._read((window.y + i) * self.width + window.x, window.width)
@@ -59,11 +68,12 @@ class Spool:
         self._check(window)
         shape = (window.height, window.width, self.samples)
         data = np.ascontiguousarray(pixels, self.dtype).reshape(shape)
-        if window.width == self.width:
-            self._write(window.y * self.width, data)
-            return
-        for i in range(window.height):
-            self._write((window.y + i) * self.width + window.x, data[i])
+        with writing(self._name):
+            if window.width == self.width:
+                self._write(window.y * self.width, data)
+                return
+            for i in range(window.height):
+                self._write((window.y + i) * self.width + window.x, data[i])
 
     def _check(self, window: Window) -> None:
         if not Window(0, 0, self.width, self.height).contains(window):
@@ -82,10 +92,9 @@ class Spool:
     def _write(self, first_pixel: int, pixels: NDArray[Any]) -> None:
         view = pixels.reshape(-1).view(np.uint8).data
         offset = first_pixel * self._pixel
-        with writing(self._folder / "temporary file"):
-            while view:
-                done = _pwrite(self._fd, view, offset, self._lock)
-                offset, view = offset + done, view[done:]
+        while view:
+            done = _pwrite(self._fd, view, offset, self._lock)
+            offset, view = offset + done, view[done:]
 
     def close(self) -> None:
         """Give the disk space back."""

@@ -29,6 +29,7 @@ from darkroom.scan import Pixels, ScanInfo
 # The most that a byte of each codec can expand to; more means a damaged header.
 _EXPANSION = {codecs.PACKBITS: 64, codecs.LZW: 4096, codecs.DEFLATE: 1040, codecs.OLD_DEFLATE: 1040}
 _JOINED_READ = 16 << 20
+_JOINED_SPAN = 2 << 20  # bytes, of a window narrower than the image
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -150,6 +151,8 @@ class TiffScan:
             at = self._offsets[plane * self._down + rows // self._rows]
             at = at + rows % self._rows * row_bytes + window.x * pixel
             target = out[..., plane : plane + 1] if self._planes > 1 else out
+            if self._place_joined(target, at, row_bytes, pixel, stored):
+                continue
             whole = window.width == self._columns
             most = (_JOINED_READ // row_bytes or 1) if whole else 1
             for start, stop in _runs(at, row_bytes, most):
@@ -157,6 +160,28 @@ class TiffScan:
                 shape = (stop - start, window.width, self._coding.samples)
                 target[start:stop] = np.frombuffer(data, stored).reshape(shape)
         return out
+
+    def _place_joined(
+        self,
+        target: Pixels,
+        at: NDArray[np.int64],
+        row_bytes: int,
+        pixel: int,
+        stored: np.dtype[Any],
+    ) -> bool:
+        """Fills a small window in one read of all between its corners; False where it is not small.
+
+        A read a row costs more than the bytes to the left and right, and threads would queue for
+        the interpreter after each.
+        """
+        height, width, samples = target.shape
+        span = int(at[-1] - at[0]) + width * pixel if height else 0
+        if height < 2 or span > _JOINED_SPAN or (np.diff(at) != row_bytes).any():
+            return False
+        data = self._file.read(int(at[0]), span)
+        strides = (row_bytes, pixel, stored.itemsize)
+        target[...] = np.ndarray((height, width, samples), stored, data, strides=strides)
+        return True
 
     def _read_segments(self, window: Window) -> Pixels:
         out = np.empty((window.height, window.width, self.info.samples), self.info.dtype)

@@ -8,8 +8,8 @@ is judged like any other.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
+import cv2
 import numpy as np
 
 from darkroom.errors import BackendError, DarkroomError
@@ -73,20 +73,18 @@ class Find:
             self.options.min_size.pixels(dpi) if self.options.min_size else 0.0,
             self.options.max_size.pixels(dpi) if self.options.max_size else None,
         )
-        progress.stage("finding", info.width * info.height)
-        found = components(self._score_bands(pool, progress), info.width, low)
-        candidates = [c for c in found if rules.admit(c) and self._inside(c)]
-        progress.stage("judging", sum(c.window.area for c in candidates))
         # Asked once: a look at a protocol is slow beside a small component.
         judge = self.finder if isinstance(self.finder, ComponentJudge) else None
         refiner = self.finder if isinstance(self.finder, MaskRefiner) else None
-        look = partial(self._look, judge=judge, refiner=refiner)
         accepted = []
-        for component, window, mask in ordered_map(pool, look, candidates, self.plan.ahead * 4):
-            progress.advance(component.window.area)
-            if mask is not None:
-                accepted.append(component)
-                self._paint(window, mask)
+        progress.stage("finding", info.width * info.height)
+        # Components are looked at while the threads of the pool score the tiles below them.
+        for component in components(self._score_bands(pool, progress), info.width, low):
+            if rules.admit(component) and self._inside(component):
+                window, mask = self._look(component, judge, refiner)
+                if mask is not None:
+                    accepted.append(component)
+                    self._paint(window, mask)
         return accepted
 
     def _inside(self, component: Component) -> bool:
@@ -101,8 +99,10 @@ class Find:
         parallel = self.finder.contract.parallel
         done: dict[int, list[tuple[Tiling, Bytes]]] = {}
         batches = _batches(list(grid), self.finder.contract.batch)
-        # A backend that wants one caller at a time still overlaps with reading and labelling.
-        results = ordered_map(pool, self._score, batches, self.plan.ahead if parallel else 1)
+        # A row ahead, so that the pool has work while the components of a row are looked at; what
+        # waits is only bytes of score.
+        ahead = grid.columns + self.plan.ahead if parallel else 1
+        results = ordered_map(pool, self._score, batches, ahead)
         for result in results:
             for tiling, score in result:
                 row = done.setdefault(tiling.core.y, [])
@@ -144,8 +144,8 @@ class Find:
 
     def _look(
         self, component: Component, judge: ComponentJudge | None, refiner: MaskRefiner | None
-    ) -> tuple[Component, Window, Bytes | None]:
-        """The component, a window around it, and what to repair there; None if it is rejected."""
+    ) -> tuple[Window, Bytes | None]:
+        """A window around the component and what to repair there, or None if it is rejected."""
         contract = self.finder.contract
         margins = (contract.grow, judge.margin if judge else 0, refiner.margin if refiner else 0)
         read = component.window.grow(max(margins))
@@ -154,20 +154,22 @@ class Find:
         inner = component.window.relative_to(read).slices
         shape[inner] = REPAIR * pick(score, self.limits[0], component.start).view(np.uint8)
         if judge is None and refiner is None:
-            return component, read, grow(shape, contract.grow)
+            return read, grow(shape, contract.grow)
         crop = self.cutter.tile(component.window, read, contract.channels, shape)
         try:
             if judge and judge.judge(crop, self.stats, self.options.sensitivity) < 0.5:
-                return component, read, None
+                return read, None
             if refiner:
-                return component, read, refiner.refine(crop, self.stats)
+                return read, refiner.refine(crop, self.stats)
         except Exception as error:
             raise backend_failed(self.options.backend, error, component.window) from error
-        return component, read, grow(shape, contract.grow)
+        return read, grow(shape, contract.grow)
 
     def _paint(self, window: Window, mask: Bytes) -> None:
         """Adds the mask of a window, which may stick out, to the frame's."""
-        inside = window.clip(self.mask.width, self.mask.height)
+        x, y, width, height = cv2.boundingRect(mask)
+        marked = Window(window.x + x, window.y + y, width, height)
+        inside = marked.clip(self.mask.width, self.mask.height)
         part = mask[inside.relative_to(window).slices]
         self.mask.write(inside, np.maximum(part, self.mask.read(inside)[..., 0]))
 

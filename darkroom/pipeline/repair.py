@@ -72,7 +72,7 @@ class Repair:
 
         Args:
             pool: threads that fill.
-            parts: the components of the mask, by anchor.
+            parts: the components of the mask.
             progress: told of each band.
 
         Yields:

@@ -141,7 +141,7 @@ def find_artefacts(
             _copy_mask(mask, frame_mask, plan.band)
         if exclude is not None:
             _remove(exclude, frame_mask, plan.band)
-        parts = components(mask_bands(frame_mask, plan.band), info.width)
+        parts = list(components(mask_bands(frame_mask, plan.band), info.width))
         masked = sum(part.area for part in parts)
         yield Found(
             stats, plan, frame_mask, score, parts, masked, cutter, engine, fill, pool, options

@@ -226,3 +226,14 @@ def test_a_judge_of_a_flat_crop_answers(rng):
     bright[30:33, 30:33] = 0.9
     dusty = replace(tile, image=bright + rng.normal(0, 0.01, bright.shape).astype(np.float32))
     assert detector.judge(dusty, stats(), 100.0) >= detector.judge(dusty, stats(), 0.0)
+
+
+@pytest.mark.parametrize("radius", [3, 5])
+def test_a_lone_speck_on_plain_ground_is_dust_at_any_size(rng, radius):
+    image = sky(rng, 0.004)
+    places = [(x, y) for x in range(80, SIDE - 60, 110) for y in range(80, SIDE - 60, 110)]
+    truth = np.zeros(image.shape, np.uint8)
+    for place in places:
+        cv2.circle(truth, place, radius, 255, -1, cv2.LINE_AA)
+    dusty = image + truth / np.float32(255) * (np.float32(0.97) - image)
+    assert found_share(clean(dusty), truth > 127) > 0.9

@@ -8,11 +8,12 @@ import sys
 import time
 
 import pytest
+from typer.main import get_command
 
 from darkroom.cli import main as cli
 
 HEAVY = ("torch", "skimage", "rawpy", "tifffile", "cv2", "scipy", "numpy", "imagecodecs", "PIL")
-SHOWN = [name for name in cli.COMMANDS if name in cli.get_command(cli.app).commands]
+SHOWN = [name for name in cli.COMMANDS if name in get_command(cli.app).commands]
 
 
 @pytest.mark.parametrize(

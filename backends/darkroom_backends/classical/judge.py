@@ -18,6 +18,17 @@ from darkroom.scan import Float, FrameStats, Tile
 from darkroom_backends.classical.features import NAMES, features
 
 TABLE = "judge.json"
+PLAIN_FROM = 25.0  # the sensitivity from which the rule of plain ground holds
+# On plain ground a feature is below (negative sign: above) this. Chosen on the families the trees
+# were fitted on and those their bars were read off, where nearly all such candidates are artefacts.
+PLAIN = {
+    "far_high": 0.15,
+    "far_low": 0.3,
+    "ring_high": 0.1,
+    "alike": 0.001,
+    "width": 12.0,
+    "contrast_ring": -8.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +100,17 @@ class Judge:
         values = features(crop.luminance(), crop.mask, stats)
         bar = float(np.interp(sensitivity, self.sensitivities, self.bars))
         margin = self.trees.log_odds(values) - bar
+        if sensitivity >= PLAIN_FROM and on_plain_ground(values):
+            margin = max(margin, 0.0)
         return float(1.0 / (1.0 + np.exp(-np.clip(margin, -30.0, 30.0))))
+
+
+def on_plain_ground(values: Float) -> bool:
+    """Whether a candidate stands alone and strong where the picture has nothing else.
+
+    Then it is dust, however unlike the dust of the film that the trees were fitted on.
+    """
+    return all(
+        values[NAMES.index(name)] < limit if limit > 0 else values[NAMES.index(name)] > -limit
+        for name, limit in PLAIN.items()
+    )
