@@ -153,13 +153,13 @@ def test_sensitivity_moves_the_thresholds_smoothly(restorer):
 
 def test_calibration_keeps_within_the_false_alarms_allowed():
     sweep = {
-        "0.2/0.5": {"sse_ratio": 0.7, "false_per_mp": 20.0},
-        "0.3/0.8": {"sse_ratio": 0.6, "false_per_mp": 4.0},
-        "0.5/0.9": {"sse_ratio": 0.8, "false_per_mp": 2.0},
+        "0.2/0.5": {"visible": 0.7, "false_per_mp": 20.0},
+        "0.3/0.8": {"visible": 0.6, "false_per_mp": 4.0},
+        "0.5/0.9": {"visible": 0.4, "false_per_mp": 2.0},
     }
     table = anchors(sweep, ((0, 1.0), (50, 5.0), (100, 25.0)))
-    assert table == [[0.0, 0.5, 0.9], [50.0, 0.3, 0.8], [100.0, 0.3, 0.8]]
-    assert thresholds(table, 120) == pytest.approx((0.3, 0.8))
+    assert table == [[0.0, 0.5, 0.9], [50.0, 0.3, 0.8], [100.0, 0.2, 0.5]]
+    assert thresholds(table, 120) == pytest.approx((0.2, 0.5))
 
 
 def test_broken_weights_are_one_clear_error(weights, tmp_path, network):

@@ -12,10 +12,10 @@ DEFAULT: tuple[Anchor, ...] = ((0.0, 0.6, 0.99), (50.0, 0.4, 0.9), (100.0, 0.2, 
 def anchors(
     sweep: Mapping[str, Mapping[str, float]], allowed: Sequence[tuple[float, float]]
 ) -> list[list[float]]:
-    """Choose thresholds for some sensitivities.
+    """Choose thresholds for some sensitivities: those that heal the most visible damage.
 
     Args:
-        sweep: "low/high" -> figures with `sse_ratio` and `false_per_mp`.
+        sweep: "low/high" -> figures with `visible` and `false_per_mp`.
         allowed: (sensitivity, most false alarms a megapixel), both rising.
 
     Returns:
@@ -26,7 +26,7 @@ def anchors(
     for sensitivity, most in allowed:
         within = [k for k, f in sweep.items() if f["false_per_mp"] <= most]
         if within:
-            pick = min(within, key=lambda k: sweep[k]["sse_ratio"])
+            pick = max(within, key=lambda k: sweep[k]["visible"])
         else:
             pick = min(sweep, key=lambda k: sweep[k]["false_per_mp"])
         low, high = (float(t) for t in pick.split("/"))

@@ -64,5 +64,5 @@ class UNetTrainable:
         return torch.sigmoid(output[0].float()), output[1].float().clamp(0, 1)
 
     def calibrate(self, sweep: Mapping[str, Mapping[str, float]]) -> Mapping[str, Any]:
-        """Thresholds at three sensitivities: the least error within each one's false alarms."""
+        """Thresholds at three sensitivities: most healed within each one's false alarms."""
         return {"thresholds": anchors(sweep, FALSE_ALARMS)}
