@@ -5,8 +5,10 @@
 DATA is the folder with `train/` and `val/`, each with `scan/` and `gt/` of equally named 8-bit
 grey patches; SPLIT.tsv has the columns photo, family, split. Candidates are found and measured by
 the backend itself; each counts by how much repairing it lowers or raises the squared error. Trees
-are fitted on the families of `train`; the bars of the sensitivities are read off `val`. Needs
-scikit-learn, which darkroom itself does not.
+are fitted on the families of `train`, as they are and enlarged as a finer scan would show them, the
+second half of them with the damage of darkroom's own model added to the retouched patch; the bars
+of the sensitivities are read off `val`, as it is. Needs scikit-learn, which darkroom itself does
+not.
 """
 
 import argparse
@@ -25,6 +27,9 @@ SEVERE, MILD = 0.7, 0.5  # a candidate's weight is its error lost (gained) to th
 FALSE_ALARM, BASE_WEIGHT = 20.0, 2.0
 LARGEST_ERROR = 4e5
 DEPTH, TREES, RATE, LEAF, RIDGE = 4, 200, 0.05, 40, 5.0
+ENLARGE = (1.3, 3.0)  # range of the enlargement of training patches
+GRAIN = (0.004, 0.016)  # range of the grain added to them
+DAMAGE_DPI, DAMAGE_AMOUNT = (2400, 7200), 6.0
 # False alarms per megapixel allowed on `val` at each sensitivity
 ALLOWED = {0: 0.1, 25: 0.7, 50: 2.0, 75: 4.5, 100: 9.0}
 
@@ -89,13 +94,12 @@ def measure(job):
     from darkroom_backends.classical.features import features
     from darkroom_backends.classical.inpaint import NavierStokes
     from darkroom_backends.classical.refine import refine_mask
-    from PIL import Image
 
     from darkroom.geometry import Window
     from darkroom.scan import Tile
 
     cv2.setNumThreads(1)
-    scan, gt = (np.asarray(Image.open(path).convert("L")) for path in job[:2])
+    scan, gt = job[:2] if job[3] is None else enlarged(*job[:2], job[3])
     stats = job[2] or stats_of(scan)
     before, truth = scan.astype(np.float32), gt.astype(np.float32)
     error = float(((before - truth) ** 2).sum())
@@ -117,6 +121,32 @@ def measure(job):
     return np.array(rows, np.float32), error, (scan != gt).mean() > TONE_EDIT
 
 
+def enlarged(scan, gt, number):
+    """A part of a pair as a finer scan shows it; with odd numbers the model damages it instead."""
+    import cv2
+
+    from darkroom.dataset.synth import DamageModel, apply
+
+    rng = np.random.default_rng(number)
+    side = int(len(scan) / rng.uniform(*ENLARGE))
+    y, x = rng.integers(0, len(scan) - side + 1, 2)
+    pair = []
+    for picture in (scan, gt):
+        part = picture[y : y + side, x : x + side].astype(np.float32) / 255
+        pair.append(cv2.resize(part, scan.shape[::-1], interpolation=cv2.INTER_CUBIC))
+    grain = cv2.GaussianBlur(
+        rng.standard_normal(scan.shape).astype(np.float32), (0, 0), rng.uniform(0.5, 1.2)
+    )
+    pair = [p + grain * np.float32(rng.uniform(*GRAIN) / grain.std()) for p in pair]
+    if number % 2:
+        model = DamageModel.load()
+        model = DamageModel(model.table, DAMAGE_AMOUNT)
+        dpi = rng.uniform(*DAMAGE_DPI)
+        found = model.sample(*scan.shape[::-1], dpi, int(rng.integers(2**31)))
+        pair[0] = apply(pair[1][..., None], found)[0][..., 0]
+    return tuple((np.clip(p, 0, 1) * 255 + 0.5).astype(np.uint8) for p in pair)
+
+
 def collect(data, split):
     """Every candidate of every patch: dict of arrays, one row a candidate.
 
@@ -134,8 +164,12 @@ def collect(data, split):
         whole = stats_of(np.vstack([np.asarray(Image.open(p).convert("L")) for p in paths]))
         for number, path in enumerate(paths):
             gt = path.parent.parent / "gt" / path.name
-            jobs.append((path, gt, whole if number % 2 else None))
+            pair = [np.asarray(Image.open(p).convert("L")) for p in (path, gt)]
+            jobs.append((*pair, whole if number % 2 else None, None))
             owner.append(split[photo])
+            if split[photo]["split"] == "train":
+                jobs.append((*pair, None, 2 * len(jobs) + number % 2))
+                owner.append({**split[photo], "family": f"enlarged {split[photo]['family']}"})
     with ProcessPoolExecutor() as pool:
         results = list(pool.map(measure, jobs, chunksize=8))
     used = [
@@ -241,6 +275,7 @@ def main():
     parser.add_argument("--cache", type=Path, help="keep or reuse the measured candidates")
     args = parser.parse_args()
     from darkroom_backends.classical.features import NAMES
+    from darkroom_backends.classical.judge import caution
 
     if args.cache and args.cache.is_file():
         found = dict(np.load(args.cache))
@@ -258,7 +293,7 @@ def main():
         "depth": DEPTH,
         "base": float(np.ravel(model._baseline_prediction)[0]),
         "sensitivity": list(ALLOWED),
-        "bar": bars(found, model.decision_function(found["x"])),
+        "bar": bars(found, model.decision_function(found["x"]) - caution(found["x"])),
         "feature": feature,
         "threshold": threshold,
         "leaf": leaf,

@@ -230,7 +230,7 @@ def _write_scan(film: Film, path: Path, overwrite: bool, progress: Progress) -> 
         resolution=(float(DPI), float(DPI)),
     )
     progress.stage("making the scan", film.frame.area)
-    sink = create_scan(path, info, compression="deflate", overwrite=overwrite)
+    sink = create_scan(path, info, compression="none", overwrite=overwrite)
     try:
         for window, _, scan, _ in film.rows():
             sink.write_rows(scan)

@@ -32,6 +32,11 @@ def warn(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def progress_line(text: str, end: str) -> None:
+    """Write over the current line of a terminal's stderr."""
+    print(f"\r{text}\x1b[K", end=end, file=sys.stderr, flush=True)
+
+
 def complain(error: DarkroomError) -> None:
     """One line of cause and, where there is one, a line of advice."""
     warn(f"error: {' '.join(str(error).split())}")

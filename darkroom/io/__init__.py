@@ -1,5 +1,6 @@
 """Readers and writers of scans."""
 
+from darkroom.io.infrared import open_infrared
 from darkroom.io.registry import CACHE_BYTES, MAX_PIXELS, create_scan, open_scan, scan_suffixes
 from darkroom.io.scratch import Scratch
 from darkroom.io.sink import ScanSink
@@ -10,6 +11,7 @@ __all__ = [
     "ScanSink",
     "Scratch",
     "create_scan",
+    "open_infrared",
     "open_scan",
     "scan_suffixes",
 ]

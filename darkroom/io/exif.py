@@ -47,6 +47,10 @@ def exif_of_tags(info: ScanInfo, losses: list[str], *, keep: frozenset[int] = fr
         keep: tags that the target carries in another way.
     """
     tags = []
+    if info.infrared and info.infrared.where == "page":
+        losses.append("infrared page")
+    if others := info.storage.get("other_pages", 0):
+        losses.append(f"{others} further page{'s' * (others > 1)}")
     for tag in info.metadata.tags:
         if tag.ifd != "image" or tag.code in T.EXIF_IMAGE_TAGS:
             tags.append(tag)

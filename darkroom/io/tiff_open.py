@@ -38,8 +38,15 @@ class CameraRaw(InputError):
     """The picture is a camera's raw data, which LibRaw has to develop."""
 
 
-def open_tiff(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch) -> TiffScan:
-    """Open the picture of a TIFF file.
+def open_tiff(
+    path: Path,
+    *,
+    cache_bytes: int,
+    max_pixels: int,
+    scratch: Scratch,
+    page_number: int | None = None,
+) -> TiffScan:
+    """Open the picture of a TIFF file, or the page of a number in reading order.
 
     Raises:
         CameraRaw: if the picture is camera raw data.
@@ -49,7 +56,7 @@ def open_tiff(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch
     try:
         with reading(path, "TIFF file"):
             pages = read_pages(file)
-            page = choose_picture(path, pages)
+            page = choose_picture(path, pages) if page_number is None else pages[page_number]
             info = describe(file, pages, page, max_pixels)
             return TiffScan(file, page, info, cache_bytes=cache_bytes, scratch=scratch)
     except BaseException:
@@ -82,6 +89,7 @@ def describe(file: PositionedFile, pages: list[Page], page: Page, max_pixels: in
         tags += page_metadata(file, pages[0])
     main = {tag.code: tag for tag in reversed(tags) if tag.ifd == "image"}
     profile = _profile(page, main, dtype)
+    infrared = find_infrared(path, pages, page, channels, main)
     return ScanInfo(
         path=path,
         format="tiff",
@@ -95,9 +103,9 @@ def describe(file: PositionedFile, pages: list[Page], page: Page, max_pixels: in
         resolution=_resolution(page, main),
         orientation=_orientation(page, main),
         metadata=Metadata(tags=T.kept(tags), xmp=_bytes(main, T.XMP), iptc=_bytes(main, T.IPTC)),
-        infrared=find_infrared(path, pages, page, channels, main),
+        infrared=infrared,
         extra_kinds=(page.extra_kinds + (0,) * extra)[:extra],
-        storage=storage(page),
+        storage={**storage(page), "other_pages": _other_pages(pages, page, infrared)},
         layout=layout(page, dtype),
     )
 
@@ -171,6 +179,14 @@ def find_infrared(
         if page is not picture and page.subfile == MASK and grey and same:
             return Plane("page", page.number, path, page.width, page.height)
     return None
+
+
+def _other_pages(pages: list[Page], picture: Page, infrared: Plane | None) -> int:
+    """Number of pages that are no preview, and that a cleaned scan will not hold."""
+    carried = {picture.number}
+    if infrared and infrared.where == "page":
+        carried.add(infrared.index)
+    return sum(page.number not in carried and not page.subfile & REDUCED for page in pages)
 
 
 def storage(page: Page) -> dict[str, Any]:

@@ -8,20 +8,22 @@ are checked in the tests against tifffile, Pillow and OpenCV.
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
 
 from darkroom.errors import OutputError, UsageError
+from darkroom.geometry import bands
 from darkroom.io import tiff_codecs as codecs
 from darkroom.io import tiff_tags as T
 from darkroom.io.atomic import AtomicFile, writing
 from darkroom.io.ifd import LONG, LONG8, SHORT, ByteOrder, Layout, pack_directories
+from darkroom.io.infrared import open_infrared
 from darkroom.io.tiff_carry import carried_tags
 from darkroom.io.tiff_codecs import Coding
-from darkroom.scan import Pixels, ScanInfo, Tag
+from darkroom.scan import Metadata, Pixels, Scan, ScanInfo, Tag
 
 CODES = {"none": 1, "lzw": 5, "deflate": 8, "packbits": 32773, "zstd": 50000}
 _GROWTH = {5: 1.4, 32773: 1.02}  # the most that incompressible data grow
@@ -93,6 +95,8 @@ class TiffSink:
         plan = _plan(info, order, compression, self.losses)
         metadata = sum(len(tag.value) for tag in tags if isinstance(tag.value, bytes))
         growth = _GROWTH.get(plan.coding.compression, 1.01)
+        if info.infrared and info.infrared.where == "page":
+            more_bytes += 2 * info.infrared.width * info.infrared.height
         size = int((info.nbytes + more_bytes) * growth) + metadata
         self._layout = Layout(size > CLASSIC_LIMIT, order)
         self.layout = _describe(plan, info, self._layout)
@@ -152,6 +156,7 @@ class TiffSink:
     def finish(self) -> Path:
         """Write the directories; returns the complete file under its temporary name."""
         if not self._finished:
+            self._carry_infrared()
             self._finish_page()
             with self._guard():
                 first = self._write_directories()
@@ -159,6 +164,17 @@ class TiffSink:
                 self._atomic.file.write(self._layout.pack_header(first))
             self._finished = True
         return self._atomic.finish()
+
+    def _carry_infrared(self) -> None:
+        """Append the source's infrared page, as its own kind of page, where it had one."""
+        plane = self.info.infrared
+        if plane is None or plane.where != "page":
+            return
+        with cast(Scan, open_infrared(self.info, cache_bytes=LARGEST_BAND)) as scan:
+            info = replace(scan.info, metadata=Metadata(), infrared=None)
+            rows = max(1, STRIP_BYTES // (info.width * info.dtype.itemsize))
+            pieces = (scan.read(window) for window in bands(info.width, info.height, rows))
+            self.add_page(info, pieces, subfile=scan.info.storage["subfile"])
 
     def commit(self) -> Path:
         """Finish the file if need be and give it its name; returns the path."""

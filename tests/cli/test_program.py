@@ -208,3 +208,29 @@ def test_ctrl_c_ends_with_130_and_leaves_no_output(scan, tmp_path, fixtures):
 def test_records_are_written_as_they_come(darkroom, scan):
     result = darkroom("clean", scan(), "--backend", "tophat", "--dry-run", "--json")
     assert json.loads(result.out)["backend"] == "tophat"
+
+
+def test_bars_are_drawn_on_a_terminal_only(scan, fixtures, program):
+    import pty
+
+    arguments = ("clean", scan(), "--backend", "tophat", "--grain", "none", "--dry-run")
+    assert "\x1b" not in program(*arguments).err
+    leader, terminal = pty.openpty()
+    env = {"PYTHONPATH": str(fixtures / "good"), "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "darkroom.cli.main", *map(str, arguments)],
+        stderr=terminal,
+        stdout=subprocess.PIPE,
+        env=os.environ | env,
+    )
+    os.close(terminal)
+    shown = b""
+    try:
+        while chunk := os.read(leader, 65536):
+            shown += chunk
+    except OSError:
+        pass  # Linux says EIO when the other end has closed
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    assert b"\x1b[" in shown and b"scan.tif: " in shown and b"%" in shown
+    assert b"artefacts" in shown

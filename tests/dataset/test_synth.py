@@ -14,7 +14,6 @@ from darkroom.dataset.fit import (
     read_frame,
     to_toml,
 )
-from darkroom.dataset.photograph import add_grain, photograph, srgb_profile, to_uint16
 from darkroom.dataset.render import extent, shape
 from darkroom.dataset.synth import VISIBLE, DamageModel, apply, render
 from darkroom.errors import InputError, UsageError
@@ -88,8 +87,7 @@ def test_a_window_holds_the_pixels_of_the_whole_frame() -> None:
 
 def test_nothing_changes_where_no_artefact_lies_and_the_mask_says_where() -> None:
     artefacts = DamageModel.load("heavy").sample(400, 300, DPI, 4)
-    image = photograph(0.12, seed=1)[:300, :]
-    image = np.pad(image, ((0, 300 - image.shape[0]), (0, 400 - image.shape[1]), (0, 0)))
+    image = np.random.default_rng(1).random((300, 400, 3), np.float32)
     damaged, mask = apply(image, artefacts)
     alpha, _ = render(artefacts, Window(0, 0, 400, 300))
     assert np.array_equal(damaged[alpha == 0], image[alpha == 0])
@@ -137,25 +135,6 @@ def test_unknown_presets_and_empty_film_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("a = 1")
     with pytest.raises(InputError, match="not a damage model"):
         DamageModel.load(path=tmp_path / "x.toml")
-
-
-def test_grain_is_strongest_in_the_mid_tones_and_correlated() -> None:
-    rng = np.random.default_rng(0)
-    deviation = [
-        float(add_grain(np.full((200, 200, 3), v, np.float32), 0.02, rng).std())
-        for v in (0.05, 0.5)
-    ]
-    assert deviation[1] == pytest.approx(0.02, rel=0.05)
-    assert deviation[0] < 0.6 * deviation[1]
-    field = add_grain(np.full((200, 200, 1), 0.5, np.float32), 0.02, rng)[..., 0]
-    assert np.corrcoef(field[:, 1:].ravel(), field[:, :-1].ravel())[0, 1] > 0.5
-
-
-def test_the_photograph_has_the_size_asked_for() -> None:
-    image = photograph(0.5)
-    assert image.size / 3 == pytest.approx(0.5e6, rel=0.01)
-    assert to_uint16(image).dtype == np.uint16
-    assert srgb_profile()[36:40] == b"acsp"
 
 
 def test_toml_round_trip() -> None:

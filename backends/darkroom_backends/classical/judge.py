@@ -18,6 +18,8 @@ from darkroom.scan import Float, FrameStats, Tile
 from darkroom_backends.classical.features import NAMES, features
 
 TABLE = "judge.json"
+LARGE, LARGE_SLOPE = 5.0, 1.0  # logarithm of an area in pixels; log-odds per unit of it
+SMALL, MIDDLE = 4.0, 50.0  # logarithm of an area in pixels; a sensitivity
 PLAIN_FROM = 25.0  # the sensitivity from which the rule of plain ground holds
 # On plain ground a feature is below (negative sign: above) this. Chosen on the families the trees
 # were fitted on and those their bars were read off, where nearly all such candidates are artefacts.
@@ -98,11 +100,27 @@ class Judge:
         """0.5 for a candidate that just clears the bar, in [0, 1]."""
         assert crop.mask is not None
         values = features(crop.luminance(), crop.mask, stats)
-        bar = float(np.interp(sensitivity, self.sensitivities, self.bars))
-        margin = self.trees.log_odds(values) - bar
+        small = values[NAMES.index("area")] <= SMALL
+        # The upper half of the scale is for faint specks: it makes nothing easier for large ones.
+        asked = sensitivity if small else min(sensitivity, MIDDLE)
+        bar = float(np.interp(asked, self.sensitivities, self.bars))
+        margin = self.trees.log_odds(values) - float(caution(values)) - bar
         if sensitivity >= PLAIN_FROM and on_plain_ground(values):
             margin = max(margin, 0.0)
         return float(1.0 / (1.0 + np.exp(-np.clip(margin, -30.0, 30.0))))
+
+
+def caution(values: Float) -> Float:
+    """Log-odds taken off large candidates, since a wrong one costs its area.
+
+    Args:
+        values: features of one candidate (n,), or of many (m, n).
+
+    Returns:
+        float32 () or (m,).
+    """
+    area = values[..., NAMES.index("area")]
+    return np.asarray(np.maximum(0, LARGE_SLOPE * (area - LARGE)), np.float32)
 
 
 def on_plain_ground(values: Float) -> bool:

@@ -1,0 +1,209 @@
+"""Feed mutated files to the readers: each must give a picture or one clear error.
+
+    python benchmarks/fuzz_readers.py --cases 100000 --jobs 2
+
+Counts outcomes for each kind of file. Anything but a picture or an InputError, a case that
+takes longer than `--limit` seconds, or more memory than `--memory` MiB ends the run with exit
+code 1 and leaves the offending file beside the script's working folder.
+"""
+
+import argparse
+import io
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image, PngImagePlugin
+
+from darkroom.errors import InputError
+from darkroom.geometry import bands
+from darkroom.io import open_scan
+
+INTERESTING = (0, 1, 2, 3, 7, 8, 255, 256, 65535, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
+MAX_PIXELS = 4_000_000
+
+
+def seeds() -> dict[str, bytes]:
+    """Small valid files of every family, by name; the suffix is part of the name."""
+    rng = np.random.default_rng(0)
+    picture = np.cumsum(rng.integers(0, 9, (48, 40, 3)), axis=1).astype(np.uint16) * 100
+    small = (picture >> 6).astype(np.uint8)
+    files = {}
+
+    def tiff(name: str, pixels: np.ndarray, **options: object) -> None:
+        data = io.BytesIO()
+        tifffile.imwrite(data, pixels, software="VueScan 9", resolution=(4000, 4000), **options)
+        files[name] = data.getvalue()
+
+    rgb = {"photometric": "rgb"}
+    tiff("plain.tif", picture, **rgb)
+    tiff("deflate.tif", picture, compression="zlib", predictor=2, rowsperstrip=9, **rgb)
+    tiff("lzw-big-endian.tif", picture, compression="lzw", byteorder=">", rowsperstrip=48, **rgb)
+    tiff("tiles-big.tif", picture, tile=(16, 32), compression="zstd", bigtiff=True, **rgb)
+    tiff("planar.tif", np.moveaxis(picture, -1, 0), planarconfig="separate", **rgb)
+    tiff("packbits.tif", small, compression="packbits", **rgb)
+    tiff("jpeg.tif", small, compression="jpeg", rowsperstrip=16, **rgb)
+    tiff("float.tif", picture[..., 0].astype("f4"), compression="zlib", predictor=3)
+    tiff("infrared.tif", np.dstack([picture, picture[..., 0]]), extrasamples=(0,), **rgb)
+    data = io.BytesIO()
+    with tifffile.TiffWriter(data) as tif:
+        tif.write(small[:8, :8], subifds=1, subfiletype=1, **rgb)
+        tif.write(picture, photometric=34892)
+    files["scanner.dng"] = data.getvalue()
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", "A", zip=True)
+    text.add_itxt("Title", "B", zip=True)
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    exif.get_ifd(34665)[37386] = 50.0
+    image = Image.fromarray(small)
+    for name, options in (("a.png", {"pnginfo": text}), ("a.jpg", {"comment": b"x"})):
+        data = io.BytesIO()
+        image.save(data, name[-3:].replace("jpg", "jpeg"), exif=exif, dpi=(300, 300), **options)
+        files[name] = data.getvalue()
+    return files
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """One to six changes, most of them where headers and directories lie."""
+    out = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
+        if not out:
+            break
+        # Directories stand at the start or at the end; pixels in between.
+        edge = min(len(out), 600)
+        start = rng.choice((0, 0, len(out) - edge, rng.randrange(len(out))))
+        at = min(start + rng.randrange(edge), len(out) - 1)
+        kind = rng.randrange(7)
+        if kind == 0:
+            out[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            out[at] = rng.randrange(256)
+        elif kind in (2, 3):
+            width, order = rng.choice((2, 4, 8)), rng.choice(("little", "big"))
+            value = rng.choice((*INTERESTING, len(out))) % (1 << 8 * width)
+            out[at : at + width] = value.to_bytes(width, order)
+        elif kind == 4:
+            del out[at : at + rng.choice((1, 2, 12, 100))]
+        elif kind == 5:
+            piece = out[at : at + rng.choice((4, 12, 40))]
+            to = rng.randrange(len(out))
+            out[to : to + len(piece)] = piece
+        else:
+            del out[max(1, at) :]
+    return bytes(out)
+
+
+def cases(number: int, seed: int) -> Iterator[tuple[str, bytes]]:
+    """`number` mutated files: (name of what it was, content)."""
+    rng, files = random.Random(seed), list(seeds().items())
+    for i in range(number):
+        name, data = files[i % len(files)]
+        yield name, mutate(data, rng)
+
+
+def outcome(path: Path) -> str:
+    """Open and read a file to its end; "picture" or "refused".
+
+    Raises:
+        Exception: whatever a reader lets through that is no InputError.
+    """
+    try:
+        with open_scan(path, max_pixels=MAX_PIXELS, cache_bytes=1 << 20) as scan:
+            info = scan.info
+            for window in bands(info.width, info.height, 4096):
+                pixels = scan.read(window)
+                if pixels.shape != (window.height, window.width, info.samples):
+                    raise AssertionError(f"{pixels.shape} for {window}")
+                if pixels.dtype != info.dtype:
+                    raise AssertionError(f"{pixels.dtype} is not {info.dtype}")
+    except InputError as error:
+        if "\n" in str(error):
+            raise AssertionError("an error of several lines") from error
+        return "refused"
+    return "picture"
+
+
+def run(task: tuple[int, int, float]) -> tuple[Counter[tuple[str, str]], list[str], float, float]:
+    """One worker's share: outcomes, failures, slowest case in seconds, peak memory in MiB."""
+    number, seed, limit = task
+    counts: Counter[tuple[str, str]] = Counter()
+    failures, slowest = [], 0.0
+
+    def too_slow(*_: object) -> None:
+        raise TimeoutError(f"more than {limit:.0f} s")
+
+    signal.signal(signal.SIGALRM, too_slow)
+    with tempfile.TemporaryDirectory() as folder:
+        for i, (name, data) in enumerate(cases(number, seed)):
+            path = Path(folder) / name
+            path.write_bytes(data)
+            started = time.perf_counter()
+            signal.setitimer(signal.ITIMER_REAL, limit)
+            try:
+                counts[name, outcome(path)] += 1
+            except BaseException as error:
+                counts[name, "FAILED"] += 1
+                kept = Path(f"fuzz-{seed}-{i}-{name}").resolve()
+                kept.write_bytes(data)
+                failures.append(f"{kept}: {type(error).__name__}: {error}")
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            slowest = max(slowest, time.perf_counter() - started)
+    return counts, failures, slowest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> int:
+    """Run all workers and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds a case may take")
+    parser.add_argument("--memory", type=float, default=1024.0, help="MiB a worker may use")
+    options = parser.parse_args()
+    # Shares of 2,000, each in a fresh process: a crash of a codec then shows as a lost share.
+    share = min(2000, options.cases)
+    starts = range(0, options.cases, share)
+    tasks = [(min(share, options.cases - at), options.seed + at, options.limit) for at in starts]
+    counts: Counter[tuple[str, str]] = Counter()
+    failures: list[str] = []
+    slowest = peak = 0.0
+    with get_context("spawn").Pool(options.jobs, maxtasksperchild=1) as pool:
+        results = [pool.apply_async(run, (task,)) for task in tasks]
+        for task, result in zip(tasks, results, strict=True):
+            try:
+                found = result.get(timeout=task[0] * options.limit)
+            except Exception as error:
+                failures.append(f"share {task} was lost: {error}")
+                continue
+            counts += found[0]
+            failures += found[1]
+            slowest, peak = max(slowest, found[2]), max(peak, found[3])
+    report(counts, print)
+    print(f"slowest case {slowest:.2f} s, peak memory {peak:.0f} MiB")
+    print("\n".join(failures[:20]))
+    return int(bool(failures) or peak > options.memory)
+
+
+def report(counts: Counter[tuple[str, str]], say: Callable[[str], None]) -> None:
+    """A table of outcomes by kind of file."""
+    say(f"{'file':20} {'picture':>9} {'refused':>9} {'FAILED':>7}")
+    for name in sorted({name for name, _ in counts}):
+        row = [counts[name, kind] for kind in ("picture", "refused", "FAILED")]
+        say(f"{name:20} {row[0]:9} {row[1]:9} {row[2]:7}")
+    total = [sum(n for (_, k), n in counts.items() if k == kind) for kind in ("picture", "refused")]
+    say(f"{sum(counts.values())} cases: {total[0]} pictures, {total[1]} clear errors")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

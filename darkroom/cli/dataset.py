@@ -1,0 +1,284 @@
+"""`darkroom dataset`: make, split, check and look at training data."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from darkroom.cli import console
+from darkroom.cli.options import TableAsJson
+
+if TYPE_CHECKING:
+    from darkroom.dataset.manifest import Manifest
+    from darkroom.errors import DarkroomError
+
+app = typer.Typer(help="Build, check and split training data.", no_args_is_help=True)
+
+
+class SplitBy(StrEnum):
+    """Splits by name."""
+
+    FAMILY = "family"
+    PAPER = "paper"
+
+
+class ImportSplit(StrEnum):
+    """Splits of an imported set by name."""
+
+    FAMILY = "family"
+    PAPER = "paper"
+    PUBLISHED = "published"
+
+
+class DamagePolarity(StrEnum):
+    """Polarities of synthetic damage by name."""
+
+    MEASURED = "measured"
+    BRIGHT = "bright"
+    DARK = "dark"
+    BOTH = "both"
+
+
+Root = Annotated[Path, typer.Argument(metavar="DS", help="A data set.", show_default=False)]
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="DS", help="The data set to make.")]
+Val = Annotated[float, typer.Option(help="Share of the tiles for validation.", min=0, max=1)]
+Test = Annotated[float, typer.Option(help="Share of the tiles for testing.", min=0, max=1)]
+Seed = Annotated[int, typer.Option(help="Another seed, another draw.")]
+Size = Annotated[int, typer.Option(help="Side of a tile in pixels.")]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|PATTERN",
+        help="Which photographs belong together: a table with columns photo and family, or a "
+        "regular expression whose first group is the family.",
+    ),
+]
+
+
+class Counter:
+    """Says how far a run is, on a terminal only."""
+
+    def __init__(self) -> None:
+        import sys
+
+        self.live = sys.stderr.isatty()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """So much of so much is done."""
+        if self.live:
+            end = "\n" if done >= total else ""
+            console.progress_line(f"{what}: {100 * done // max(1, total)} %", end)
+
+
+def _finish(manifest: "Manifest", wrong: "Sequence[DarkroomError]", as_json: bool) -> int:
+    _show(manifest, as_json)
+    for error in wrong:
+        console.complain(error)
+    return 1 if wrong else 0
+
+
+def _show(manifest: "Manifest", as_json: bool) -> None:
+    from darkroom.dataset.synthetic import shape_counts
+
+    summary, leaks = manifest.summary(), manifest.leaks()
+    if as_json:
+        console.record(
+            {
+                "data_set": manifest.root,
+                "splits": summary,
+                "leaks": leaks,
+                "shapes": shape_counts(manifest.tiles),
+            }
+        )
+        return
+    rows = [
+        (
+            split,
+            *(str(int(s[k])) for k in ("tiles", "photographs", "families", "flagged", "artefacts")),
+            f"{100 * s['damaged']:.3f} %",
+            f"{s['mse']:.3f}",
+            str(leaks.get(split, 0)),
+        )
+        for split, s in summary.items()
+    ]
+    headers = (
+        *("SPLIT", "TILES", "PHOTOS", "FAMILIES", "FLAGGED"),
+        *("ARTEFACTS", "DAMAGED", "MSE", "LEAKED"),
+    )
+    console.table(headers, rows)
+
+
+@app.command("build")
+def build_command(
+    scans: Annotated[Path, typer.Argument(metavar="SCANS", help="Folder, or a CSV of pairs.")],
+    truths: Annotated[
+        Path | None, typer.Argument(metavar="[GT]", help="Folder of retouched scans.")
+    ] = None,
+    *,
+    output: Output,
+    size: Size = 256,
+    stride: Annotated[int | None, typer.Option(help="Step of tiles; the size if unset.")] = None,
+    grey: Annotated[bool, typer.Option("--grey", help="Turn colour to grey.")] = False,
+    pair_suffix: Annotated[
+        str | None, typer.Option(help="Ending of retouched names; else _gt, _clean, _retouched.")
+    ] = None,
+    max_empty: Annotated[
+        float | None, typer.Option(help="Largest share of tiles without artefacts; 0 drops all.")
+    ] = None,
+    group_by: GroupBy = None,
+    split: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.FAMILY,
+    val: Val = 0.2,
+    test: Test = 0.2,
+    seed: Seed = 0,
+    max_memory: Annotated[str, typer.Option(help="Bound for decoded pixels kept.")] = "256MiB",
+    as_json: TableAsJson = False,
+) -> int:
+    """Cut scans and the same scans retouched into tiles for training."""
+    from darkroom.dataset.build import Settings, build, find_pairs
+    from darkroom.options import parse_size
+
+    pairs, wrong = find_pairs(scans, truths, pair_suffix)
+    settings = Settings(
+        size=size,
+        stride=stride,
+        grey=grey,
+        pair_suffix=pair_suffix,
+        max_empty=max_empty,
+        group_by=group_by,
+        split=split.value,
+        val=val,
+        test=test,
+        seed=seed,
+        cache_bytes=max(1 << 20, parse_size(max_memory) // 4),
+    )
+    manifest, failed = build(pairs, output, settings, advance=Counter())
+    return _finish(manifest, [*wrong, *failed], as_json)
+
+
+@app.command("import")
+def import_command(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The published data set.")],
+    *,
+    output: Output,
+    group_by: GroupBy = None,
+    split: Annotated[ImportSplit, typer.Option(help="How to split.")] = ImportSplit.FAMILY,
+    val: Val = 0.2,
+    test: Test = 0.2,
+    seed: Seed = 0,
+    as_json: TableAsJson = False,
+) -> int:
+    """Take in the published layout, split by photograph."""
+    from darkroom.dataset.published import import_published
+
+    counter = Counter()
+    manifest, wrong = import_published(
+        folder,
+        output,
+        group_by=group_by,
+        split=split.value,
+        val=val,
+        test=test,
+        seed=seed,
+        advance=lambda done, total: counter("tiles", done, total),
+    )
+    return _finish(manifest, wrong, as_json)
+
+
+@app.command("synth")
+def synth_command(
+    photos: Annotated[Path, typer.Argument(metavar="PHOTOS", help="Clean photographs.")],
+    *,
+    output: Output,
+    damage: Annotated[str, typer.Option(help="light, measured or heavy.")] = "measured",
+    polarity: Annotated[
+        DamagePolarity, typer.Option(help="Lighter or darker than the picture.")
+    ] = DamagePolarity.MEASURED,
+    model: Annotated[
+        Path | None, typer.Option(help="A damage model made by fit-damage.", show_default=False)
+    ] = None,
+    dpi: Annotated[float | None, typer.Option(help="Resolution; else the file's own.")] = None,
+    transplant: Annotated[
+        Path | None,
+        typer.Option(metavar="DS", help="Move the residues of this data set's training tiles."),
+    ] = None,
+    size: Size = 256,
+    val: Val = 0.2,
+    test: Test = 0.2,
+    seed: Seed = 0,
+    as_json: TableAsJson = False,
+) -> int:
+    """Damage clean photographs."""
+    from darkroom.dataset.manifest import Manifest
+    from darkroom.dataset.synth import DamageModel
+    from darkroom.dataset.synthetic import photographs, synthesise
+
+    manifest, wrong = synthesise(
+        photographs(photos),
+        output,
+        DamageModel.load(damage, polarity=polarity.value, path=model),
+        dpi=dpi,
+        size=size,
+        donors=Manifest.load(transplant) if transplant else None,
+        val=val,
+        test=test,
+        seed=seed,
+        advance=Counter(),
+    )
+    return _finish(manifest, wrong, as_json)
+
+
+@app.command("inspect")
+def inspect_command(
+    root: Root,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet to this file.", show_default=False)
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet.")] = False,
+    as_json: TableAsJson = False,
+) -> None:
+    """Show what a data set holds, and the error of doing nothing."""
+    from darkroom.dataset.inspect import contact_sheet
+    from darkroom.dataset.manifest import Manifest
+
+    manifest = Manifest.load(root)
+    _show(manifest, as_json)
+    if html is not None:
+        contact_sheet(manifest, html, overwrite=overwrite)
+
+
+@app.command("verify")
+def verify_command(root: Root) -> int:
+    """Check every file of a data set against its hash."""
+    from darkroom.dataset.manifest import Manifest, verify
+
+    manifest = Manifest.load(root)
+    wrong = list(verify(manifest))
+    for path, what in wrong:
+        console.say(f"{path}: {what}")
+    console.say(f"{len(manifest.tiles)} tiles, {len(wrong)} problems")
+    return 3 if wrong else 0
+
+
+@app.command("fit-damage")
+def fit_command(
+    outlines: Annotated[Path, typer.Argument(metavar="FOLDER", help="Outlines of artefacts.")],
+    residues: Annotated[
+        Path, typer.Option(metavar="DS", help="Data set whose training tiles give contrast.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The model.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Fit the damage model to outlines of real artefacts and to what retouchers removed."""
+    from darkroom.dataset.fit import fit_damage, to_toml
+    from darkroom.dataset.manifest import Manifest
+    from darkroom.dataset.tiles import read_tile
+    from darkroom.io.atomic import write_atomic
+
+    manifest = Manifest.load(residues)
+    pairs = (
+        (read_tile(manifest.path(t, "scan")), read_tile(manifest.path(t, "gt")))
+        for t in manifest.of("train")
+    )
+    write_atomic(output, to_toml(fit_damage(outlines, pairs)).encode(), overwrite=overwrite)

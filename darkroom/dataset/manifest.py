@@ -1,0 +1,185 @@
+"""The manifest of a data set: what every tile is, where it came from, and its hashes."""
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from darkroom.dataset.split import leaks
+from darkroom.errors import InputError
+from darkroom.io.atomic import write_atomic
+
+VERSION = 1
+NAME = "manifest.json"
+SIDES = ("scan", "gt", "mask")
+
+
+@dataclass(frozen=True, slots=True)
+class TileRecord:
+    """One tile.
+
+    Attributes:
+        name: file name below `scan/`, `gt/` and `mask/`.
+        photo: photograph it was cut from.
+        family: photographs that are versions of one another share it.
+        split: train, val or test.
+        window: x, y, width, height in the photograph, or grid indices where only those are known.
+        sha256: of the three files, by side.
+        artefacts: number by shape: speck, hair, scratch, blob.
+        damaged: share of the pixels in the mask.
+        changed: share of the pixels that differ at all, tone corrected.
+        mse: mean squared error of doing nothing, in 8-bit levels squared.
+        flags: why a trainer may want to leave it out.
+        published: the split that the source had it in, if any.
+    """
+
+    name: str
+    photo: str
+    family: str
+    split: str
+    window: tuple[int, int, int, int]
+    sha256: dict[str, str]
+    artefacts: dict[str, int]
+    damaged: float
+    changed: float
+    mse: float
+    flags: tuple[str, ...] = ()
+    published: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairRecord:
+    """One pair of a scan and its ground truth: how it was registered and how tones differed."""
+
+    photo: str
+    scan: str
+    gt: str
+    width: int
+    height: int
+    registration: dict[str, Any]
+    tone: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A data set: the settings it was made with, its pairs and its tiles, in order of name."""
+
+    kind: str
+    settings: dict[str, Any]
+    tiles: tuple[TileRecord, ...]
+    pairs: tuple[PairRecord, ...] = ()
+    root: Path = field(default=Path(), compare=False)
+
+    def save(self, *, overwrite: bool = False) -> Path:
+        """Write `manifest.json` into the root."""
+        body = {
+            "version": VERSION,
+            "kind": self.kind,
+            "settings": self.settings,
+            "pairs": [dataclasses.asdict(p) for p in self.pairs],
+            "tiles": [dataclasses.asdict(t) for t in self.tiles],
+        }
+        text = json.dumps(body, indent=1, sort_keys=True) + "\n"
+        return write_atomic(self.root / NAME, text.encode(), overwrite=overwrite)
+
+    @classmethod
+    def load(cls, root: Path) -> "Manifest":
+        """The manifest of a data set.
+
+        Raises:
+            InputError: if there is none, or it is damaged or of a later version.
+        """
+        path = root / NAME
+        try:
+            body = json.loads(path.read_text("utf-8"))
+            version = body["version"]
+            if version != VERSION:
+                raise InputError(
+                    f"{path}: version {version} of the manifest is not known",
+                    hint="a newer darkroom made it",
+                )
+            tiles = tuple(
+                TileRecord(
+                    **{**t, "window": tuple(t["window"]), "flags": tuple(t.get("flags", ()))}
+                )
+                for t in body["tiles"]
+            )
+            pairs = tuple(PairRecord(**p) for p in body["pairs"])
+            return cls(body["kind"], body["settings"], tiles, pairs, root)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{root}: no data set here ({NAME} is missing)",
+                hint="make one with darkroom dataset build or import",
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: damaged manifest: {error!r}") from error
+
+    def path(self, tile: TileRecord, side: str) -> Path:
+        """The file of one side of a tile."""
+        return self.root / side / tile.name
+
+    def of(self, split: str) -> tuple[TileRecord, ...]:
+        """The tiles of a split."""
+        return tuple(t for t in self.tiles if t.split == split)
+
+    def leaks(self) -> dict[str, int]:
+        """Tiles outside train that share a family with train, by split."""
+        return leaks((t.family, t.split) for t in self.tiles)
+
+    def duplicates(self) -> list[tuple[str, str]]:
+        """Pairs of tiles with the very same scan in different splits."""
+        first: dict[str, TileRecord] = {}
+        found = []
+        for tile in self.tiles:
+            twin = first.setdefault(tile.sha256["scan"], tile)
+            if twin.split != tile.split:
+                found.append((twin.name, tile.name))
+        return found
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Figures by split: tiles, photographs, families, flagged, artefacts, mse."""
+        table: dict[str, dict[str, float]] = {}
+        for split in sorted({t.split for t in self.tiles}):
+            tiles = self.of(split)
+            shapes: Counter[str] = Counter()
+            for tile in tiles:
+                shapes.update(tile.artefacts)
+            table[split] = {
+                "tiles": len(tiles),
+                "photographs": len({t.photo for t in tiles}),
+                "families": len({t.family for t in tiles}),
+                "flagged": sum(bool(t.flags) for t in tiles),
+                "artefacts": sum(shapes.values()),
+                "damaged": sum(t.damaged for t in tiles) / len(tiles),
+                "mse": sum(t.mse for t in tiles) / len(tiles),
+            }
+        return table
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(
+    manifest: Manifest, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[tuple[Path, str]]:
+    """What is wrong with the files of a data set: (path, "missing" or "changed" or "unlisted")."""
+    for tile in manifest.tiles:
+        for side in SIDES:
+            path = manifest.path(tile, side)
+            if not path.is_file():
+                yield path, "missing"
+            elif digest(path) != tile.sha256[side]:
+                yield path, "changed"
+        advance(1)
+    listed = {t.name for t in manifest.tiles}
+    for side in SIDES:
+        for path in sorted((manifest.root / side).glob("*")):
+            if path.name not in listed:
+                yield path, "unlisted"
