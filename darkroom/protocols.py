@@ -162,6 +162,24 @@ class BackendSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainableSpec:
+    """A network that `darkroom train` can train. Strings only.
+
+    Attributes:
+        name: what users call it; also the architecture in the weights file.
+        factory: "package.module:callable"; called as `factory(options)`, gives a
+            `darkroom.training.trainable.Trainable`.
+        summary: one line.
+        options: "package.module:Class", a dataclass of the network's shape with defaults, or None.
+    """
+
+    name: str
+    factory: str
+    summary: str
+    options: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReaderSpec:
     """A reader of scans.
 

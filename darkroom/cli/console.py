@@ -7,7 +7,7 @@ a terminal only.
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,43 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def record(values: Any) -> None:
     """One JSON value on a line of its own on stdout, at once."""
     print(json.dumps(values, default=str), flush=True)
+
+
+@contextmanager
+def training() -> Iterator[Callable[[dict[str, Any]], None]]:
+    """What to call with each event of a training run: a bar on a terminal, else lines on stderr."""
+    if not sys.stderr.isatty():
+        yield lambda event: warn(_training_line(event))
+        return
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
+    with Progress(*columns, console=RichConsole(stderr=True)) as bars:
+        task = bars.add_task("training", total=None)
+
+        def show(event: dict[str, Any]) -> None:
+            if event["event"] == "start":
+                bars.update(task, total=event["steps"])
+            if event["event"] != "train":
+                bars.console.print(_training_line(event), markup=False, highlight=False)
+            bars.update(task, completed=event["step"])
+
+        yield show
+
+
+def _training_line(event: dict[str, Any]) -> str:
+    """One line on an event of a training run."""
+    values = event
+    if event["event"] == "validation":
+        values = event["sweep"][event["best_at"]] | {"thresholds": event["best_at"]}
+    shown = [
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+        if name not in ("event", "step", "time")
+    ]
+    return f"step {event['step']}: {event['event']}: {', '.join(shown)}"
 
 
 class Console:

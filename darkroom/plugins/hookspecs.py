@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import pluggy
 
-from darkroom.protocols import BackendSpec, Cleaned, ReaderSpec, WriterSpec
+from darkroom.protocols import BackendSpec, Cleaned, ReaderSpec, TrainableSpec, WriterSpec
 
 NAMESPACE = "darkroom"
 hookspec = pluggy.HookspecMarker(NAMESPACE)
@@ -38,6 +38,11 @@ def darkroom_readers() -> Sequence[ReaderSpec]:  # type: ignore[empty-body]
 @hookspec
 def darkroom_writers() -> Sequence[WriterSpec]:  # type: ignore[empty-body]
     """Writers of scan files."""
+
+
+@hookspec
+def darkroom_trainables() -> Sequence[TrainableSpec]:  # type: ignore[empty-body]
+    """Networks that `darkroom train` can train."""
 
 
 @hookspec

@@ -18,7 +18,7 @@ import pluggy
 
 from darkroom import errors
 from darkroom.plugins import hookspecs
-from darkroom.protocols import BackendSpec, Cleaned, Kind, ReaderSpec, WriterSpec
+from darkroom.protocols import BackendSpec, Cleaned, Kind, ReaderSpec, TrainableSpec, WriterSpec
 
 GROUP = "darkroom.plugins"
 State = Literal["active", "failed", "duplicate"]
@@ -65,6 +65,7 @@ class Plugins:
         self.records: list[PluginRecord] = []
         self._managers: list[tuple[PluginRecord, pluggy.PluginManager]] = []
         self.backends: dict[str, BackendSpec] = {}
+        self.trainables: dict[str, TrainableSpec] = {}
         self._versions: dict[str, str] = {}
         self.readers: list[ReaderSpec] = []
         self.writers: list[WriterSpec] = []
@@ -96,6 +97,7 @@ class Plugins:
             readers = _checked(manager.hook.darkroom_readers(), ReaderSpec)
             writers = _checked(manager.hook.darkroom_writers(), WriterSpec)
             presets = _checked(manager.hook.darkroom_presets(), str)
+            trainables = _checked(manager.hook.darkroom_trainables(), TrainableSpec)
         except (Exception, SystemExit) as error:
             record.fail(error)
             return
@@ -106,17 +108,23 @@ class Plugins:
             if spec.name in self.backends:
                 record.fail(f"backend name {spec.name!r} is already taken")
                 return
+        for item in trainables:
+            if item.name in self.trainables:
+                record.fail(f"trainable name {item.name!r} is already taken")
+                return
         self.backends |= {spec.name: spec for spec in backends}
         self._versions |= {spec.name: record.version for spec in backends}
         self.readers += readers
         self.writers += writers
         self.preset_packages += presets
+        self.trainables |= {spec.name: spec for spec in trainables}
         self._managers.append((record, manager))
         record.offers = (
             *(f"{spec.kind} {spec.name}" for spec in backends),
             *(f"reader {spec.name}" for spec in readers),
             *(f"writer {spec.name}" for spec in writers),
             *(f"presets {name}" for name in presets),
+            *(f"trainable {spec.name}" for spec in trainables),
             *(
                 ["hook darkroom_scan_cleaned"]
                 if _implements(manager, "darkroom_scan_cleaned")
@@ -150,6 +158,9 @@ class Plugins:
                 continue  # wants something optional that is not installed: no fault of the plugin
             for dotted in filter(None, (spec.factory, spec.options)):
                 problems += _try_import(f"backend {name}", dotted)
+        for name, network in self.trainables.items():
+            for dotted in filter(None, (network.factory, network.options)):
+                problems += _try_import(f"trainable {name}", dotted)
         for kind, specs in (("reader", self.readers), ("writer", self.writers)):
             for item in specs:
                 problems += _try_import(f"{kind} {item.name}", item.opener)
@@ -192,6 +203,21 @@ class Plugins:
             )
         return spec
 
+    def trainable(self, name: str) -> TrainableSpec:
+        """The trainable network called `name`.
+
+        Raises:
+            BackendError: there is none.
+        """
+        spec = self.trainables.get(name)
+        if spec is None:
+            known = list(self.trainables)
+            raise errors.BackendError(
+                f"no network called {name!r} to train",
+                hint=did_you_mean(name, known, "darkroom plugins"),
+            )
+        return spec
+
 
 @functools.cache
 def installed() -> Plugins:
@@ -215,7 +241,7 @@ def load_object(dotted: str) -> Any:
         ) from error
 
 
-def make_options(spec: BackendSpec, given: dict[str, Any]) -> Any:
+def make_options(spec: BackendSpec | TrainableSpec, given: dict[str, Any]) -> Any:
     """The backend's options with `given` in place of defaults; None if it has none.
 
     Values given as text are converted to the type of the default.

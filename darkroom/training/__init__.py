@@ -1,1 +1,1 @@
-"""The training loop shared by every trainable backend."""
+"""Training networks on pairs of a scan and its retouched version."""

@@ -18,8 +18,8 @@ from darkroom.scan import Float, FrameStats, Tile
 from darkroom_backends.classical.features import NAMES, features
 
 TABLE = "judge.json"
-LARGE, LARGE_SLOPE = 5.0, 1.0  # logarithm of an area in pixels; log-odds per unit of it
-SMALL, MIDDLE = 4.0, 50.0  # logarithm of an area in pixels; a sensitivity
+LARGE, LARGE_SLOPE = 4.0, 1.0  # logarithm of an area in pixels; log-odds per unit of it
+MIDDLE = 50.0  # a sensitivity
 PLAIN_FROM = 25.0  # the sensitivity from which the rule of plain ground holds
 # On plain ground a feature is below (negative sign: above) this. Chosen on the families the trees
 # were fitted on and those their bars were read off, where nearly all such candidates are artefacts.
@@ -100,9 +100,9 @@ class Judge:
         """0.5 for a candidate that just clears the bar, in [0, 1]."""
         assert crop.mask is not None
         values = features(crop.luminance(), crop.mask, stats)
-        small = values[NAMES.index("area")] <= SMALL
+        large = values[NAMES.index("area")] > LARGE
         # The upper half of the scale is for faint specks: it makes nothing easier for large ones.
-        asked = sensitivity if small else min(sensitivity, MIDDLE)
+        asked = min(sensitivity, MIDDLE) if large else sensitivity
         bar = float(np.interp(asked, self.sensitivities, self.bars))
         margin = self.trees.log_odds(values) - float(caution(values)) - bar
         if sensitivity >= PLAIN_FROM and on_plain_ground(values):

@@ -1,0 +1,1 @@
+"""The `unet` backend: a gated residual U-Net that finds and fills artefacts in one pass."""

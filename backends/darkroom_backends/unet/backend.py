@@ -1,0 +1,137 @@
+"""The gated U-Net as a restorer: tiles in, scores and fills out.
+
+Detection looks at luminance, whatever the scan has. The fill of a colour scan is made channel by
+channel, each with the damage that luminance showed, and only for tiles where there is any.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from darkroom.errors import BackendError
+from darkroom.precision import native_bfloat16
+from darkroom.protocols import Device, Restoration, TileContract
+from darkroom.scan import FrameStats, Tile
+from darkroom.weights import fill_module, load_weights
+from darkroom_backends.unet.calibration import DEFAULT, thresholds
+from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig
+
+ARCHITECTURE = "unet"
+SHIPPED = "weights.safetensors"
+TILE = 768
+BYTES_PER_PIXEL = 420  # peak of a pass, measured; see docs/model-card-unet.md
+
+
+@dataclass(frozen=True, slots=True)
+class UNetOptions:
+    """Options of the backend.
+
+    Attributes:
+        weights: a weights file; empty for the one that ships.
+        bfloat16: "auto" (where the processor multiplies it natively), "on" or "off".
+    """
+
+    weights: str = ""
+    bfloat16: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.bfloat16 not in ("auto", "on", "off"):
+            raise ValueError(f"bfloat16 is auto, on or off, not {self.bfloat16!r}")
+
+
+class UNetRestorer:
+    """See `darkroom.protocols.Restorer`.
+
+    Raises:
+        BackendError: the weights are missing, broken, or of another network.
+    """
+
+    def __init__(self, options: UNetOptions | None = None, *, device: Device | None = None) -> None:
+        options = options or UNetOptions()
+        self.device = torch.device((device or Device()).name)
+        self.module, self._table = load_network(weights_file(options))
+        self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._low = min(row[1] for row in self._table)
+        self._bfloat16 = {"on": True, "off": False}.get(
+            options.bfloat16, native_bfloat16(self.device)
+        )
+        self.contract = TileContract(
+            halo=self.module.radius,
+            multiple_of=STRIDE,
+            tile=TILE,
+            channels="any",
+            workspace=BYTES_PER_PIXEL,
+            parallel=False,
+            grow=GROW,
+        )
+
+    def thresholds(self, sensitivity: float) -> tuple[float, float]:
+        """As validation calibrated them; they come with the weights."""
+        return thresholds(self._table, sensitivity)
+
+    def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
+        """Scores and fills of tiles of equal size."""
+        return [self._restore(tile) for tile in tiles]
+
+    @torch.inference_mode()
+    def _restore(self, tile: Tile) -> Restoration:
+        logit, fill = self._run(tile.luminance()[None], None)
+        score = torch.sigmoid(logit)
+        channels = tile.image.shape[2]
+        if channels == 1:
+            filled = fill[0, 0].clamp(0, 1).cpu().numpy()[..., None]
+        elif float(score.max()) < self._low:
+            filled = tile.image
+        else:
+            planes = np.ascontiguousarray(np.moveaxis(tile.image, 2, 0))
+            made = [self._run(plane[None], score)[1][0, 0] for plane in planes]
+            filled = torch.stack(made, -1).clamp(0, 1).cpu().numpy()
+        return Restoration(score[0, 0].cpu().numpy(), filled)
+
+    def _run(
+        self, plane: np.ndarray, damaged: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        x = torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None].to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
+            logit, fill = self.module(x, damaged)
+        return logit.float(), fill.float()
+
+
+def weights_file(options: UNetOptions) -> Path:
+    """The file that options name, or the one that ships.
+
+    Raises:
+        BackendError: none is named and none ships.
+    """
+    if options.weights:
+        return Path(options.weights)
+    shipped = Path(str(resources.files(__package__).joinpath(SHIPPED)))
+    if not shipped.is_file():
+        raise BackendError(
+            "no weights ship with the unet backend",
+            hint="Train some with `darkroom train --arch unet` and give unet:weights=FILE.",
+        )
+    return shipped
+
+
+def load_network(path: Path) -> tuple[GatedUNet, Sequence[Sequence[float]]]:
+    """The network of a weights file, ready for use, and its table of thresholds.
+
+    Raises:
+        BackendError: the file is missing, broken, or of another network.
+    """
+    header, tensors = load_weights(path, ARCHITECTURE)
+    try:
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in header.config.items()}
+        module = GatedUNet(UNetConfig(**values))
+        table = [[float(x) for x in row] for row in header.calibration.get("thresholds", DEFAULT)]
+        if not table or any(len(row) != 3 for row in table):
+            raise ValueError("malformed calibration")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BackendError(f"{path}: the header describes no such network: {error}") from error
+    fill_module(module, tensors, path)
+    return module.eval().requires_grad_(False), table

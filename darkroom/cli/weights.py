@@ -1,0 +1,93 @@
+"""`darkroom weights`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from darkroom.cli import console
+from darkroom.cli.options import TableAsJson
+
+app = typer.Typer(help="List and check the weights of networks.", no_args_is_help=True)
+
+
+@app.callback()
+def weights() -> None:
+    """List and check the weights of networks."""
+
+
+@app.command("info")
+def info(
+    file: Annotated[Path, typer.Argument(help="Weights file.")], as_json: TableAsJson = False
+) -> None:
+    """Check a weights file and show what it says of itself."""
+    from darkroom.weights import load_weights
+
+    header, tensors = load_weights(file)
+    count = sum(array.size for array in tensors.values())
+    if as_json:
+        console.record(asdict(header) | {"parameters": count})
+        return
+    console.say(
+        f"{file}: {header.architecture}, {count:,} values in {len(tensors)} tensors, intact"
+    )
+    for name in ("config", "metrics", "calibration", "recipe"):
+        console.say(f"{name}:")
+        for key, value in getattr(header, name).items():
+            console.say(f"  {key}: {value}")
+    console.say(f"data: {header.data or 'unknown'}")
+    console.say(f"licence: {header.licence or 'none stated'}")
+
+
+@app.command("convert")
+def convert(
+    file: Annotated[Path, typer.Argument(help="State dict written by torch.save.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Weights file to write.")],
+    arch: Annotated[str, typer.Option(help="Network it is for.")],
+    recipe: Annotated[
+        Path | None, typer.Option(help="TOML file whose [network] gives the network's shape.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence note for the weights file.")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
+) -> None:
+    """Make a weights file from one of PyTorch's; nothing in it is executed."""
+    from darkroom.errors import UsageError
+    from darkroom.plugins.manager import installed
+    from darkroom.training.config import Recipe, read_recipe
+    from darkroom.training.convert import convert as run
+    from darkroom.training.session import make_trainable
+
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output} exists", hint="Use --overwrite.")
+    shape = read_recipe(recipe) if recipe else Recipe(None, {}, {})
+    run(file, output, make_trainable(arch, shape, installed()), licence)
+    console.say(f"{output}: {arch}")
+
+
+@app.command("calibrate")
+def calibrate(
+    file: Annotated[Path, typer.Argument(help="Weights file; its thresholds are replaced.")],
+    data: Annotated[Path, typer.Option(help="Data set: PART/scan and PART/gt.")],
+    split: Annotated[
+        Path | None, typer.Option(help="Table of photographs and their parts: one pool, re-split.")
+    ] = None,
+    part: Annotated[str, typer.Option(help="Part to choose thresholds on.")] = "val",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the figures.")] = False,
+) -> None:
+    """Measure weights at many thresholds, and keep the best ones in the file."""
+    from darkroom.plugins.manager import installed
+    from darkroom.training import calibrate as work
+    from darkroom.training.data import find_pairs, load_picture
+
+    pictures = [load_picture(*pair) for pair in find_pairs(data, part, split)]
+    if dry_run:
+        _, trainable = work.load_trainable(file, installed())
+        sweep = work.measure(trainable, pictures, work.FINE)
+    else:
+        header, sweep = work.calibrate(file, file, pictures, installed())
+    names = list(next(iter(sweep.values())))
+    rows = [[k, *(f"{figures[n]:.4f}" for n in names)] for k, figures in sweep.items()]
+    console.table(("LOW/HIGH", *(n.upper() for n in names)), rows)
+    if not dry_run:
+        console.say(f"thresholds: {header.calibration}")

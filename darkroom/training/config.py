@@ -1,0 +1,160 @@
+"""How a network is trained: one dataclass, and the TOML files that fill it in."""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from darkroom.errors import InputError, UsageError
+
+Amp = Literal["auto", "off", "bfloat16"]
+Schedule = Literal["cosine", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """A training run. Everything here is stored with the weights.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: crops a step and process.
+        crop: side of a crop in pixels.
+        rate: peak learning rate of AdamW.
+        warmup: steps over which the rate rises from zero.
+        schedule: "cosine" falls to 1 % of the peak at the last step.
+        decay: weight decay.
+        clip: largest norm of the gradient.
+        ema: decay of the moving average of weights, which is what is validated and kept.
+        amp: "bfloat16", "off", or "auto": bfloat16 where the device computes in it natively.
+        channels_last: memory layout of the network.
+        threads: torch threads, 0 for torch's choice. On a busy machine 1 can be fastest.
+        seed: of weights, crops and augmentation.
+        validate_every: steps between validations.
+        validate_share: take every n-th validation picture.
+        checkpoint_every: steps between checkpoints.
+        damaged: share of crops centred on damage.
+        clean: share of crops in which the truth is given as the scan: nothing may be found.
+        transplants: most artefacts of other pictures pasted into a crop, on 60 % of crops.
+        synthetic: share of those that are drawn rather than transplanted.
+        negative: share of crops that are inverted.
+        tone: share of crops whose gamma, and as often whose contrast, is changed.
+        noise: standard deviation of noise added to 30 % of crops, at most.
+        tone_limit: leave out pairs of which more than this share differs from the truth without
+            being damaged: edits of tone, not of dust.
+    """
+
+    steps: int = 20_000
+    batch: int = 8
+    crop: int = 128
+    rate: float = 1.5e-3
+    warmup: int = 100
+    schedule: Schedule = "cosine"
+    decay: float = 1e-3
+    clip: float = 2.0
+    ema: float = 0.997
+    amp: Amp = "auto"
+    channels_last: bool = True
+    threads: int = 0
+    seed: int = 0
+    validate_every: int = 1000
+    validate_share: int = 1
+    checkpoint_every: int = 500
+    damaged: float = 0.6
+    clean: float = 0.12
+    transplants: int = 4
+    synthetic: float = 0.3
+    negative: float = 0.12
+    tone: float = 0.5
+    noise: float = 0.012
+    tone_limit: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in (
+            "steps",
+            "batch",
+            "crop",
+            "validate_every",
+            "validate_share",
+            "checkpoint_every",
+        ):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("damaged", "clean", "synthetic", "negative", "tone", "tone_limit"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is a share between 0 and 1, not {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise UsageError(f"ema must be at least 0 and below 1, not {self.ema}")
+        if self.schedule not in ("cosine", "constant"):
+            raise UsageError(f"schedule is cosine or constant, not {self.schedule!r}")
+        if self.amp not in ("auto", "off", "bfloat16"):
+            raise UsageError(f"amp is auto, off or bfloat16, not {self.amp!r}")
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        rate = self.rate * min(1.0, (step + 1) / max(1, self.warmup))
+        if self.schedule == "constant":
+            return rate
+        return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))))
+
+    def table(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A TOML file of a training run.
+
+    Attributes:
+        architecture: which trainable, or None to leave that to the command line.
+        network: options of that trainable.
+        train: values of `TrainConfig`.
+    """
+
+    architecture: str | None
+    network: Mapping[str, Any]
+    train: Mapping[str, Any]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read `arch = "…"`, a table `[network]` and a table `[train]`.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: not TOML, or keys that mean nothing.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    if unknown := table.keys() - {"arch", "network", "train", "title", "description"}:
+        raise UsageError(f"{path}: unknown keys {', '.join(sorted(unknown))}")
+    network, train = table.get("network", {}), table.get("train", {})
+    make_config(train, str(path))
+    return Recipe(table.get("arch"), network, train)
+
+
+def make_config(values: Mapping[str, Any], origin: str = "options") -> TrainConfig:
+    """A configuration with `values` in place of defaults.
+
+    Raises:
+        UsageError: unknown keys, or values of the wrong type or range.
+    """
+    kinds = {f.name: type(getattr(TrainConfig(), f.name)) for f in fields(TrainConfig)}
+    taken: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in kinds:
+            raise UsageError(f"{origin}: unknown training option {key!r}")
+        fits = isinstance(value, kinds[key]) and not (
+            isinstance(value, bool) and kinds[key] is not bool
+        )
+        if kinds[key] is float and type(value) is int:
+            fits, value = True, float(value)
+        if not fits:
+            raise UsageError(f"{origin}: {key} must be {kinds[key].__name__}, not {value!r}")
+        taken[key] = value
+    return TrainConfig(**taken)

@@ -1,0 +1,59 @@
+"""Weights that others trained, made into weights files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from darkroom.errors import BackendError, InputError
+from darkroom.training.trainable import Trainable
+from darkroom.weights import WeightsHeader, fill_module, save_weights
+
+NESTED = ("state_dict", "model", "net", "ema")
+
+
+def convert(source: Path, output: Path, trainable: Trainable, licence: str = "") -> WeightsHeader:
+    """Make a weights file from a state dict that `torch.save` wrote.
+
+    Only tensors and plain containers are read; a file that holds code is refused.
+
+    Args:
+        source: a `.pth`: a state dict, or a dict that holds one under a usual name.
+        output: weights file to write.
+        trainable: the network it must fit, name by name and shape by shape.
+        licence: licence note for the weights file.
+
+    Raises:
+        InputError: the file cannot be read, or holds more than tensors.
+        BackendError: it does not fit the network.
+        OutputError: the weights file cannot be written.
+    """
+    try:
+        found = torch.load(source, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{source}: {error.strerror or error}") from error
+    except Exception as error:  # a foreign pickle can raise whatever its bytes happen to mean
+        raise InputError(f"{source}: not a file of plain tensors, or damaged") from error
+    for name in NESTED:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+            break
+    if not isinstance(found, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in found.items()
+    ):
+        raise BackendError(f"{source} holds no state dict")
+    tensors = {
+        name: np.ascontiguousarray(
+            (value.float() if value.is_floating_point() else value).contiguous().numpy()
+        )
+        for name, value in found.items()
+    }
+    fill_module(trainable.module, tensors, source)
+    header = WeightsHeader(
+        trainable.architecture,
+        dict(trainable.config()),
+        recipe={"converted_from": source.name},
+        licence=licence,
+    )
+    return save_weights(output, tensors, header)

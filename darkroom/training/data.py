@@ -1,0 +1,378 @@
+"""Pairs for training, in memory, and the crops cut from them.
+
+A crop is a window of a pair with more damage than the pair has: artefacts lifted from other
+pictures (*transplants*: the difference of scan and truth under the mask, pasted elsewhere) and
+drawn ones. Some crops are the truth itself, in which nothing may be found. Everything about a
+crop follows from (seed, rank, step), so a run that is resumed sees what it would have seen.
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from scipy import ndimage as ndi
+
+from darkroom.errors import InputError
+from darkroom.residue import EIGHT, artefact_mask, tone_corrected
+from darkroom.training.config import TrainConfig
+from darkroom.training.trainable import CLEAN, DAMAGED, UNDECIDED, Batch
+
+Plane: TypeAlias = NDArray[np.float32]
+States: TypeAlias = NDArray[np.uint8]
+
+SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
+PATCH = re.compile(r"(?P<photo>.+)\d-\d+")
+LEVELS = 255.0
+FAINT = 2.5  # levels; differences above it that are no artefact are left undecided
+BRIGHTEST = 12.0  # levels; artefacts that reach less are not transplanted
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A pair, grey, in levels of 8 bits.
+
+    Attributes:
+        name: of its file.
+        scan: float32-convertible (H, W), 0 to 255.
+        truth: the same size, freed of a global shift against the scan.
+        state: uint8 (H, W): CLEAN, DAMAGED, UNDECIDED.
+        retouched: share of pixels that differ from the truth and are no damage.
+    """
+
+    name: str
+    scan: Plane
+    truth: Plane
+    state: States
+    retouched: float
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """An artefact lifted from its picture.
+
+    Attributes:
+        change: (h, w) levels it added, 0 outside it.
+        under: (h, w) what lay beneath, in levels.
+        pick: its share in the choice.
+    """
+
+    change: Plane
+    under: Plane
+    pick: float
+
+
+def find_pairs(root: Path, part: str, split: Path | None = None) -> list[tuple[Path, Path]]:
+    """(scan, truth) files of one part of a data set.
+
+    Args:
+        root: a folder in the published layout: `train/scan`, `train/gt`, `val/scan`, `val/gt`.
+        part: "train", "val" or "test".
+        split: a tab-separated file with columns `photo` and `split`. With it all folders are one
+            pool, and a patch NAME<x>-<y> belongs where its photograph NAME does.
+
+    Raises:
+        InputError: nothing there, a scan without its truth, or a photograph not in `split`.
+    """
+    folders = sorted(p.parent for p in root.glob("*/scan")) if split else [root / part]
+    where = read_split(split) if split else {}
+    found = []
+    for folder in folders:
+        for scan in sorted((folder / "scan").glob("*")):
+            if scan.suffix.lower() not in SUFFIXES:
+                continue
+            if split and where.get(_photo(scan.stem, split, where)) != part:
+                continue
+            truth = folder / "gt" / scan.name
+            if not truth.is_file():
+                raise InputError(f"{scan} has no ground truth {truth}")
+            found.append((scan, truth))
+    if not found:
+        raise InputError(
+            f"{root}: no pairs for {part!r}", hint="Expected PART/scan/NAME and PART/gt/NAME."
+        )
+    return found
+
+
+def read_split(path: Path) -> dict[str, str]:
+    """photo -> part.
+
+    Raises:
+        InputError: the file cannot be read or lacks the columns.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {row["photo"]: row["split"] for row in csv.DictReader(file, delimiter="\t")}
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (KeyError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: needs tab-separated columns photo and split") from error
+
+
+def _photo(stem: str, split: Path, where: dict[str, str]) -> str:
+    match = PATCH.fullmatch(stem)
+    photo = match["photo"] if match else stem
+    if photo not in where:
+        raise InputError(f"{split} does not say where {photo!r} belongs")
+    return photo
+
+
+def load_picture(scan: Path, truth: Path) -> Picture:
+    """Read a pair and mark its damage.
+
+    Raises:
+        InputError: a file cannot be read, or their sizes differ.
+    """
+    seen, meant = _read_grey(scan), _read_grey(truth)
+    if seen.shape != meant.shape:
+        raise InputError(f"{scan} and {truth} differ in size")
+    damaged = artefact_mask(seen, meant)
+    difference = tone_corrected(seen, meant)
+    departs = np.abs(difference) > FAINT
+    state = np.full(seen.shape, CLEAN, np.uint8)
+    state[ndi.binary_dilation(damaged, EIGHT, iterations=2) | departs] = UNDECIDED
+    state[damaged] = DAMAGED
+    edited = float((np.abs(difference) > 4).mean() - damaged.mean())
+    return Picture(scan.stem, seen, seen - difference, state, edited)
+
+
+def _read_grey(path: Path) -> Plane:
+    try:
+        with Image.open(path) as image:
+            deep = image.mode.startswith(("I", "F"))
+            pixels = np.asarray(image if deep else image.convert("L"), np.float32)
+            return pixels / np.float32(257) if deep and image.mode != "F" else pixels
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def digest(pairs: Sequence[tuple[Path, Path]]) -> str:
+    """SHA-256 over the names and bytes of the files: which data trained a network."""
+    total = hashlib.sha256()
+    for pair in pairs:
+        for path in pair:
+            total.update(f"{path.parent.name}/{path.name}|".encode())
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def lift_residues(pictures: Sequence[Picture], largest: int = 90) -> list[Residue]:
+    """The artefacts of the pictures, each with its surroundings of one pixel.
+
+    Those cut by the picture's edge, longer than `largest`, or hardly visible are left out.
+    """
+    found = []
+    for picture in pictures:
+        labels, _ = ndi.label(picture.state == DAMAGED, EIGHT)
+        height, width = labels.shape
+        for number, box in enumerate(ndi.find_objects(labels), start=1):
+            rows, columns = box
+            if min(rows.start, columns.start) < 2 or rows.stop > height - 2:
+                continue
+            sides = rows.stop - rows.start, columns.stop - columns.start
+            if columns.stop > width - 2 or max(sides) > largest:
+                continue
+            wide = np.s_[rows.start - 1 : rows.stop + 1, columns.start - 1 : columns.stop + 1]
+            own = labels[wide] == number
+            under = picture.truth[wide]
+            change = (picture.scan[wide] - under) * ndi.binary_dilation(own, EIGHT)
+            peak = float(np.abs(change).max())
+            if peak >= BRIGHTEST:
+                pick = min(peak, 60.0) * min(int(own.sum()), 400) ** 0.5
+                found.append(Residue(change.astype(np.float32), under.astype(np.float32), pick))
+    return found
+
+
+def draw_artefact(rng: np.random.Generator) -> Plane:
+    """The opacity in [0, 1] of a speck, hair or scratch, (h, w)."""
+    straight = rng.random() < 0.5
+    opacity = _speck(rng) if rng.random() < 1 / 3 else _thread(rng, straight=straight)
+    soft = ndi.gaussian_filter(opacity, rng.uniform(0.3, 1.0)) * rng.uniform(0.15, 1.0)
+    return np.asarray(soft, np.float32)
+
+
+def _speck(rng: np.random.Generator) -> Plane:
+    side = int(rng.integers(7, 22))
+    y, x = np.mgrid[:side, :side].astype(np.float32) - side / 2
+    turn, squeeze = rng.uniform(0, np.pi), rng.uniform(0.35, 1)
+    u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    lobes = 1 + 0.2 * np.sin(np.arctan2(v, u) * rng.integers(2, 5) + rng.uniform(0, 6))
+    radius = (side / 2 - 2) * rng.uniform(0.3, 1) * lobes
+    opacity = np.clip(radius - np.hypot(u, v / squeeze) + 0.5, 0, 1)
+    return np.asarray(opacity, np.float32)
+
+
+def _thread(rng: np.random.Generator, *, straight: bool) -> Plane:
+    side = int(rng.integers(24, 100))
+    opacity = np.zeros((side, side), np.float32)
+    heading = rng.uniform(0, 2 * np.pi)
+    at = side / 2 - side / 3 * np.array([np.sin(heading), np.cos(heading)])
+    bend, half = 0.0 if straight else rng.normal(0, 0.04), rng.uniform(0.5, 1.3)
+    for _ in range(int(side * 0.7)):
+        at = at + np.array([np.sin(heading), np.cos(heading)])
+        heading += bend + (0.0 if straight else rng.normal(0, 0.06))
+        y, x = int(at[0]), int(at[1])
+        if not (2 <= y < side - 2 and 2 <= x < side - 2):
+            break
+        near = np.s_[y - 2 : y + 3, x - 2 : x + 3]
+        ys, xs = np.mgrid[y - 2 : y + 3, x - 2 : x + 3]
+        away = np.hypot(ys - at[0], xs - at[1])
+        opacity[near] = np.maximum(opacity[near], np.clip(half + 0.5 - away, 0, 1))
+    return opacity
+
+
+class CropSource:
+    """Batches of crops, each determined by its step.
+
+    Args:
+        pictures: the training part; those with edits of tone are left out here.
+        config: what crops are made of.
+        rank: of this process among several; each gets crops of its own.
+
+    Raises:
+        InputError: no picture is left, or none as large as a crop.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], config: TrainConfig, rank: int = 0) -> None:
+        self.config, self.rank = config, rank
+        self.pictures = [
+            p
+            for p in pictures
+            if p.retouched <= config.tone_limit and min(p.scan.shape) >= config.crop
+        ]
+        if not self.pictures:
+            raise InputError(f"no training picture is {config.crop} pixels wide and high")
+        self.spots = [np.argwhere(p.state == DAMAGED) for p in self.pictures]
+        self.residues = lift_residues(self.pictures)
+        self._picture_cdf = _cdf([1 + min(len(s), 400) / 40 for s in self.spots])
+        self._residue_cdf = _cdf([r.pick for r in self.residues])
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, on the CPU, not augmented yet."""
+        rng = np.random.default_rng((self.config.seed, self.rank, step))
+        crops = [self.crop(rng) for _ in range(self.config.batch)]
+        scan, truth, state = (
+            torch.from_numpy(np.stack([c[i] for c in crops]).astype(np.float32))[:, None]
+            for i in range(3)
+        )
+        scan, truth = (scan / LEVELS).clamp(0, 1), (truth / LEVELS).clamp(0, 1)
+        return Batch(scan, truth, state, (scan - truth).abs())
+
+    def augmented(self, step: int, batch: Batch) -> Batch:
+        """The batch of a step with its augmentation, on the device it is on."""
+        seed = int(np.random.default_rng((self.config.seed, self.rank, step, 1)).integers(2**62))
+        return augment(batch, self.config, torch.Generator().manual_seed(seed))
+
+    def crop(self, rng: np.random.Generator) -> tuple[Plane, Plane, States]:
+        """Scan, truth and state of one crop, turned at random."""
+        c = self.config
+        number = _draw(self._picture_cdf, rng)
+        window = self._window(number, rng)
+        picture = self.pictures[number]
+        scan, truth = picture.scan[window].copy(), picture.truth[window].copy()
+        state = picture.state[window].copy()
+        if rng.random() < c.clean:
+            scan, state = truth.copy(), np.zeros_like(state)
+        if c.transplants and rng.random() < 0.6:
+            for _ in range(rng.integers(1, c.transplants + 1)):
+                self._damage(scan, state, rng)
+        turn = int(rng.integers(8))
+        return _dihedral(scan, turn), _dihedral(truth, turn), _dihedral(state, turn)
+
+    def _window(self, number: int, rng: np.random.Generator) -> tuple[slice, slice]:
+        side, spots = self.config.crop, self.spots[number]
+        height, width = self.pictures[number].scan.shape
+        if len(spots) and rng.random() < self.config.damaged:
+            margin = min(8, side // 4)
+            y, x = spots[rng.integers(len(spots))] - rng.integers(margin, side - margin, 2)
+        else:
+            y, x = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
+        y, x = int(np.clip(y, 0, height - side)), int(np.clip(x, 0, width - side))
+        return slice(y, y + side), slice(x, x + side)
+
+    def _damage(self, scan: Plane, state: States, rng: np.random.Generator) -> None:
+        """Add one artefact, in place, where none is yet."""
+        drawn = not self.residues or rng.random() < self.config.synthetic
+        plane, towards = self._drawn(rng) if drawn else self._transplant(rng)
+        height, width = plane.shape
+        if height >= scan.shape[0] or width >= scan.shape[1]:
+            return
+        y, x = rng.integers(0, scan.shape[0] - height), rng.integers(0, scan.shape[1] - width)
+        place = np.s_[y : y + height, x : x + width]
+        if (state[place] == DAMAGED).any():
+            return
+        before = scan[place]
+        after = before + (plane if towards is None else plane * (towards - before))
+        after = np.clip(after, 0, LEVELS)
+        moved = np.abs(after - before)
+        if moved.max() < 10:
+            return
+        scan[place] = after
+        hit = moved > 4
+        rim = (moved > 1.5) | ndi.binary_dilation(hit, EIGHT)
+        state[place][rim] = UNDECIDED
+        state[place][hit] = DAMAGED
+
+    def _drawn(self, rng: np.random.Generator) -> tuple[Plane, float | None]:
+        return draw_artefact(rng), LEVELS if rng.random() < 0.8 else 0.0
+
+    def _transplant(self, rng: np.random.Generator) -> tuple[Plane, float | None]:
+        """(levels to add, None), or (opacity, the level it covers with)."""
+        residue = self.residues[_draw(self._residue_cdf, rng)]
+        turn = int(rng.integers(8))
+        change, under = _dihedral(residue.change, turn), _dihedral(residue.under, turn)
+        brighter = change.sum() > 0
+        if brighter and rng.random() < 0.5:
+            return np.clip(change / np.maximum(LEVELS - under, 20), 0, 1), LEVELS
+        if not brighter and rng.random() < 0.3:
+            return np.clip(-change / np.maximum(under, 20), 0, 1), 0.0
+        return change * np.float32(rng.uniform(0.5, 1.4)), None
+
+
+def augment(batch: Batch, config: TrainConfig, generator: torch.Generator) -> Batch:
+    """Gamma, contrast, polarity and noise, the same for scan and truth, on the batch's device.
+
+    Written out rather than taken from a library of augmentations, since scan and truth must get
+    exactly the same change and the states must not be interpolated.
+    """
+    count = len(batch.scan)
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        drawn = torch.rand((count, 1, 1, 1), generator=generator)
+        return (low + (high - low) * drawn).to(batch.scan.device)
+
+    def sometimes(share: float, value: torch.Tensor, otherwise: float) -> torch.Tensor:
+        return torch.where(uniform(0, 1) < share, value, torch.full_like(value, otherwise))
+
+    gamma = sometimes(config.tone, uniform(-0.5, 0.5).exp(), 1.0)
+    contrast = sometimes(config.tone, uniform(0.7, 1.0), 1.0)
+    offset = uniform(0, 1) * (1 - contrast)
+    inverted = uniform(0, 1) < config.negative
+    spread = sometimes(0.3, uniform(0, config.noise), 0.0)
+    noise = torch.randn(batch.scan.shape, generator=generator).to(batch.scan.device) * spread
+
+    def change(plane: torch.Tensor) -> torch.Tensor:
+        toned = plane.clamp_min(1e-4) ** gamma * contrast + offset
+        return (torch.where(inverted, 1 - toned, toned) + noise).clamp(0, 1)
+
+    return Batch(change(batch.scan), change(batch.truth), batch.state, batch.weight)
+
+
+def _dihedral(plane: NDArray[Any], turn: int) -> NDArray[Any]:
+    return np.ascontiguousarray(np.rot90(plane[::-1] if turn > 3 else plane, turn % 4))
+
+
+def _cdf(weights: Sequence[float]) -> NDArray[np.float64]:
+    sums = np.cumsum(np.asarray(weights, np.float64))
+    return sums / sums[-1] if len(sums) else sums
+
+
+def _draw(cdf: NDArray[np.float64], rng: np.random.Generator) -> int:
+    return min(int(np.searchsorted(cdf, rng.random(), side="right")), len(cdf) - 1)

@@ -1,0 +1,124 @@
+"""`darkroom train` as one library call: data, network and recipe in, a weights file out."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from darkroom.errors import BackendError, UsageError
+from darkroom.plugins.manager import Plugins, load_object, make_options
+from darkroom.training.config import Recipe, make_config
+from darkroom.training.data import digest, find_pairs, load_picture
+from darkroom.training.loop import BEST, LAST, Event, Run, join
+from darkroom.training.trainable import Trainable
+from darkroom.weights import WeightsHeader, fill_module, load_weights, read_header
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What `darkroom train` was asked.
+
+    Attributes:
+        data: data set in the published layout.
+        output: weights file to write.
+        architecture: which trainable; None takes the recipe's.
+        recipe: a recipe file's values, or None.
+        values: training options that win over the recipe's.
+        split: file that says which photograph belongs to which part.
+        folder: where the run keeps its log and checkpoints; beside `output` by default.
+        resume: go on from the folder's last checkpoint.
+        start: weights of the same network to start from.
+        device: "cpu", "cuda" or "cuda:N".
+        licence: licence note for the weights file.
+    """
+
+    data: Path
+    output: Path
+    architecture: str | None = None
+    recipe: Recipe | None = None
+    values: Mapping[str, Any] | None = None
+    split: Path | None = None
+    folder: Path | None = None
+    resume: bool = False
+    start: Path | None = None
+    device: str = "cpu"
+    licence: str = ""
+
+
+def train(
+    session: Session, plugins: Plugins, progress: Callable[[Event], None] = lambda event: None
+) -> WeightsHeader | None:
+    """Train a network and write its best weights.
+
+    Args:
+        session: what to do.
+        plugins: where networks come from.
+        progress: told of every event that is logged, and first of {"event": "start"}.
+
+    Returns:
+        The header of the file written; None in all but the first of several processes.
+
+    Raises:
+        UsageError: no architecture, unknown options, or no checkpoint to go on from.
+        InputError: data that cannot be read.
+        BackendError: an unknown network, unfit weights, or a run that diverges.
+        OutputError: nothing can be written.
+    """
+    recipe = session.recipe or Recipe(None, {}, {})
+    config = make_config({**recipe.train, **(session.values or {})})
+    trainable = make_trainable(session.architecture or recipe.architecture, recipe, plugins)
+    folder = session.folder or session.output.with_suffix(".run")
+    if session.resume and not (folder / LAST).is_file():
+        raise UsageError(f"{folder} holds no checkpoint to go on from", hint="Leave out --resume.")
+    started_from = ""
+    if session.start is not None:
+        header, tensors = load_weights(session.start, trainable.architecture)
+        started_from = header.digest
+        fill_module(trainable.module, tensors, session.start)
+    pairs = find_pairs(session.data, "train", session.split)
+    held_out = find_pairs(session.data, "val", session.split)
+    place = join(session.device)
+    run = Run(
+        trainable,
+        [load_picture(*pair) for pair in pairs],
+        [load_picture(*pair) for pair in held_out] if place.first else [],
+        config,
+        folder,
+        place=place,
+        data=digest(pairs) if place.first else "",
+        licence=session.licence,
+        started_from=started_from,
+        progress=progress,
+    )
+    if session.resume:
+        run.resume(folder / LAST)
+    if place.first:
+        parameters = sum(p.numel() for p in trainable.module.parameters())
+        counts = {"pairs": len(pairs), "held_out": len(held_out), "parameters": parameters}
+        progress({"event": "start", "step": run.step, "steps": config.steps, **counts})
+    run.train()
+    if not place.first:
+        return None
+    if not (folder / BEST).is_file():
+        return run.export(session.output)
+    shutil.copyfile(folder / BEST, session.output)
+    return read_header(session.output)
+
+
+def make_trainable(name: str | None, recipe: Recipe, plugins: Plugins) -> Trainable:
+    """The network to train.
+
+    Raises:
+        UsageError: none is named, or its options are wrong.
+        BackendError: there is none of that name, or it cannot be made.
+    """
+    if name is None:
+        known = ", ".join(sorted(plugins.trainables)) or "none"
+        raise UsageError("which network?", hint=f"Give --arch. Known: {known}.")
+    spec = plugins.trainable(name)
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.network.items()}
+    trainable = load_object(spec.factory)(make_options(spec, values))
+    if not isinstance(trainable, Trainable):
+        raise BackendError(f"{spec.factory} does not make a trainable network")
+    return trainable

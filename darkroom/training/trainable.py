@@ -1,0 +1,71 @@
+"""What a network must offer to be trained by `darkroom.training.loop`.
+
+A plugin announces it with the hook `darkroom_trainables`; the loop knows no architecture.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+CLEAN, DAMAGED, UNDECIDED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch of crops, each plane float32 (N, 1, H, W).
+
+    Attributes:
+        scan: damaged picture in [0, 1], gamma-encoded.
+        truth: the same without damage.
+        state: CLEAN, DAMAGED or UNDECIDED (no loss on whether it is damaged).
+        weight: how plainly a pixel is damaged: |scan - truth| in [0, 1] before augmentation.
+    """
+
+    scan: Tensor
+    truth: Tensor
+    state: Tensor
+    weight: Tensor
+
+    def to(self, device: Any) -> "Batch":
+        """The batch on another device."""
+        return Batch(*(t.to(device) for t in (self.scan, self.truth, self.state, self.weight)))
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A network and what training it means.
+
+    Attributes:
+        architecture: goes into the weights file; the backend of that name can load it.
+        multiple_of: sides of crops are multiples of this.
+        grow: pixels by which its mask is widened before the repair, as its backend has it.
+        module: the network.
+    """
+
+    architecture: str
+    multiple_of: int
+    grow: int
+    module: nn.Module
+
+    def config(self) -> Mapping[str, Any]:
+        """What rebuilds the network, as JSON values."""
+
+    def loss(self, output: Any, batch: Batch) -> Mapping[str, Tensor]:
+        """Parts of the loss, scalars; the loop minimises their sum.
+
+        Args:
+            output: what `module(batch.scan)` gave.
+            batch: what it was given.
+        """
+
+    def restoration(self, output: Any) -> tuple[Tensor, Tensor]:
+        """Score in [0, 1] and fill, (N, 1, H, W) each, of what `module(scan)` gave."""
+
+    def calibrate(self, sweep: Mapping[str, Mapping[str, float]]) -> Mapping[str, Any]:
+        """What goes into the weights file to turn scores into decisions.
+
+        Args:
+            sweep: "low/high" thresholds -> figures on the validation part.
+        """

@@ -1,0 +1,203 @@
+import itertools
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from darkroom_backends.unet.backend import UNetOptions, UNetRestorer
+from darkroom_backends.unet.calibration import anchors, thresholds
+from darkroom_backends.unet.model import STRIDE, GatedUNet, UNetConfig
+
+from darkroom.errors import BackendError
+from darkroom.geometry import Grid, Window
+from darkroom.plugins.manager import installed, load_object, make_options
+from darkroom.protocols import Restorer
+from darkroom.scan import FrameStats, Tile, read_padded
+from darkroom.training.trainable import Trainable
+from darkroom.weights import WeightsHeader, save_weights
+
+SMALL = UNetConfig(widths=(8, 8, 8), dilations=(1,))
+TABLE = [[0.0, 0.6, 0.9], [50.0, 0.4, 0.7], [100.0, 0.1, 0.3]]
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A small network whose heads are not zero, so that every part of it matters."""
+    torch.manual_seed(1)
+    module = GatedUNet(SMALL).eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return module
+
+
+@pytest.fixture(scope="module")
+def weights(network, tmp_path_factory):
+    path = tmp_path_factory.mktemp("w") / "unet.safetensors"
+    header = WeightsHeader("unet", asdict(SMALL), calibration={"thresholds": TABLE})
+    save_weights(path, {n: t.numpy() for n, t in network.state_dict().items()}, header)
+    return path
+
+
+@pytest.fixture(scope="module")
+def restorer(weights):
+    return UNetRestorer(UNetOptions(weights=str(weights)))
+
+
+@pytest.fixture(scope="module")
+def stats():
+    flat = np.full(16, 0.01, np.float32)
+    return FrameStats(
+        black=0.0, white=1.0, median=0.4, noise=0.01,
+        noise_levels=np.linspace(0, 1, 16, dtype=np.float32), noise_curve=flat,
+        polarity="both", dpi=None, frame=Window(0, 0, 1, 1),
+    )  # fmt: skip
+
+
+def restore_whole(restorer, stats, image, core):
+    """Score and fill of an image, put together from the cores of its tiles."""
+    height, width, _channels = image.shape
+    contract = restorer.contract
+    score, fill = np.zeros((height, width), np.float32), np.zeros_like(image)
+
+    def read(window):
+        return image[window.slices]
+
+    for tiling in Grid(width, height, core, contract.halo, contract.multiple_of):
+        pixels = np.ascontiguousarray(read_padded(read, width, height, tiling.read))
+        tile = Tile(tiling.core, tiling.read, pixels)
+        (made,) = restorer.restore([tile], stats)
+        score[tiling.core.slices] = made.score[tile.core_slices]
+        fill[tiling.core.slices] = made.fill[tile.core_slices]
+    return score, fill
+
+
+def test_it_is_announced_and_loads(weights):
+    plugins = installed()
+    spec = plugins.backend("unet", ("restorer",))
+    made = load_object(spec.factory)(make_options(spec, {"weights": str(weights)}))
+    assert isinstance(made, Restorer)
+    item = plugins.trainable("unet")
+    trainable = load_object(item.factory)(make_options(item, {}))
+    assert isinstance(trainable, Trainable)
+    assert plugins.check() == []
+
+
+def test_the_default_is_as_large_as_the_docs_say():
+    module = GatedUNet()
+    assert sum(p.numel() for p in module.parameters()) == 610_604
+    assert module.radius == 116
+
+
+@pytest.mark.parametrize("config", [SMALL, UNetConfig(widths=(8, 8, 8), dilations=(1, 2))])
+def test_nothing_beyond_the_radius_matters(config, rng):
+    torch.manual_seed(0)
+    module = GatedUNet(config).double().eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    side = 2 * (module.radius + 32) // STRIDE * STRIDE
+    x = torch.from_numpy(rng.random((1, 1, side, side)))
+    at = side // 2
+    y = x.clone()
+    y[..., : at - module.radius] = torch.from_numpy(rng.random((side, at - module.radius)))
+    with torch.no_grad():
+        before, after = module(x), module(y)
+    for a, b in zip(before, after, strict=True):
+        assert torch.equal(a[..., at:], b[..., at:])
+        assert not torch.equal(a[..., at - module.radius :], b[..., at - module.radius :])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_results_do_not_depend_on_tile_size(restorer, stats, rng, channels):
+    image = rng.random((150, 210, channels)).astype(np.float32)
+    whole = restore_whole(restorer, stats, image, 512)
+    for core in (64, 104):
+        tiled = restore_whole(restorer, stats, image, core)
+        for a, b in zip(whole, tiled, strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_grey_and_grey_as_rgb_are_found_and_filled_alike(restorer, stats, rng):
+    grey = rng.random((64, 64, 1)).astype(np.float32)
+    window = Window(0, 0, 64, 64)
+    one = restorer.restore([Tile(window, window, grey)], stats)[0]
+    three = restorer.restore([Tile(window, window, grey.repeat(3, 2))], stats)[0]
+    np.testing.assert_allclose(one.score, three.score, atol=1e-5)
+    for channel in range(3):
+        np.testing.assert_allclose(one.fill[..., 0], three.fill[..., channel], atol=1e-4)
+
+
+def test_scores_and_fills_are_in_range(restorer, stats, rng):
+    window = Window(0, 0, 64, 48)
+    tiles = [Tile(window, window, rng.random((48, 64, 3)).astype(np.float32)) for _ in range(2)]
+    made = restorer.restore(tiles, stats)
+    assert len(made) == 2
+    for restoration in made:
+        assert restoration.score.shape == (48, 64)
+        assert restoration.fill.shape == (48, 64, 3)
+        assert restoration.score.dtype == restoration.fill.dtype == np.float32
+        assert 0 <= restoration.score.min() <= restoration.score.max() <= 1
+        assert 0 <= restoration.fill.min() <= restoration.fill.max() <= 1
+
+
+def test_sensitivity_moves_the_thresholds_smoothly(restorer):
+    assert restorer.thresholds(50) == pytest.approx((0.4, 0.7))
+    assert restorer.thresholds(0) == pytest.approx((0.6, 0.9))
+    scale = [restorer.thresholds(s) for s in range(101)]
+    for before, after in itertools.pairwise(scale):
+        assert after[0] < before[0]
+        assert after[1] < before[1]
+        assert after[0] < after[1]
+
+
+def test_calibration_keeps_within_the_false_alarms_allowed():
+    sweep = {
+        "0.2/0.5": {"visible": 0.7, "false_per_mp": 20.0},
+        "0.3/0.8": {"visible": 0.6, "false_per_mp": 4.0},
+        "0.5/0.9": {"visible": 0.4, "false_per_mp": 2.0},
+    }
+    table = anchors(sweep, ((0, 1.0), (50, 5.0), (100, 25.0)))
+    assert table == [[0.0, 0.5, 0.9], [50.0, 0.3, 0.8], [100.0, 0.2, 0.5]]
+    assert thresholds(table, 120) == pytest.approx((0.2, 0.5))
+
+
+def test_broken_weights_are_one_clear_error(weights, tmp_path, network):
+    cut = tmp_path / "cut"
+    cut.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(BackendError, match=str(cut)):
+        UNetRestorer(UNetOptions(weights=str(cut)))
+    with pytest.raises(BackendError, match="missing"):
+        UNetRestorer(UNetOptions(weights=str(tmp_path / "missing")))
+    tensors = {n: t.numpy() for n, t in network.state_dict().items()}
+    for config in ({"widths": [8, 8, 16]}, {"depth": 3}, {"widths": "wide"}):
+        odd = tmp_path / "odd"
+        save_weights(odd, tensors, WeightsHeader("unet", config))
+        with pytest.raises(BackendError):
+            UNetRestorer(UNetOptions(weights=str(odd)))
+
+
+def test_training_learns_to_tell_damage_from_picture():
+    """Some steps on one patch: every part of the loss falls by half."""
+    from darkroom_backends.unet.trainable import UNetTrainable
+
+    from darkroom.training.trainable import DAMAGED, Batch
+
+    torch.manual_seed(0)
+    trainable = UNetTrainable(SMALL)
+    truth = torch.rand(2, 1, 64, 64) * 0.1 + 0.4
+    state = torch.zeros_like(truth)
+    state[..., 20:24, 30:34] = DAMAGED
+    state[..., 44:46, 8:28] = DAMAGED
+    scan = torch.where(state == DAMAGED, truth + 0.4, truth)
+    batch = Batch(scan, truth, state, (scan - truth).abs())
+    optimizer = torch.optim.Adam(trainable.module.parameters(), 3e-3)
+    first = None
+    for _ in range(60):
+        parts = trainable.loss(trainable.module(scan), batch)
+        first = first or {k: float(v.detach()) for k, v in parts.items()}
+        optimizer.zero_grad()
+        sum(parts.values()).backward()
+        optimizer.step()
+    for name, part in parts.items():
+        assert float(part.detach()) < 0.5 * first[name], name

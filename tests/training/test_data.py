@@ -1,0 +1,141 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from darkroom.errors import InputError
+from darkroom.training.config import TrainConfig
+from darkroom.training.data import (
+    CropSource,
+    augment,
+    digest,
+    draw_artefact,
+    find_pairs,
+    lift_residues,
+    load_picture,
+)
+from darkroom.training.trainable import CLEAN, DAMAGED, UNDECIDED, Batch
+
+CONFIG = TrainConfig(batch=4, crop=64, tone_limit=1.0)
+
+
+def test_pairs_are_found_by_folder_and_by_photograph(dataset, tmp_path):
+    assert len(find_pairs(dataset, "train")) == 4
+    split = tmp_path / "split.tsv"
+    rows = [f"train{i}\t{'val' if i == 3 else 'train'}" for i in range(4)]
+    for name in ("train", "val"):  # patch NAME0-0 belongs to photograph NAME
+        rows.append(f"{name}\t{'test' if name == 'val' else 'train'}")
+    split.write_text("photo\tsplit\n" + "\n".join(rows))
+    assert len(find_pairs(dataset, "train", split)) == 4
+    assert len(find_pairs(dataset, "test", split)) == 2
+    split.write_text("photo\tsplit\ntrain\ttrain\n")
+    with pytest.raises(InputError, match="'val'"):
+        find_pairs(dataset, "train", split)
+    with pytest.raises(InputError, match="no pairs"):
+        find_pairs(tmp_path, "train")
+
+
+def test_states_are_those_of_the_damage(pictures):
+    for picture in pictures:
+        damaged = picture.state == DAMAGED
+        assert 0 < damaged.mean() < 0.1
+        off = np.abs(picture.scan - picture.truth)
+        assert off[damaged].min() > 10
+        assert off[picture.state == CLEAN].max() <= 2.5
+        assert picture.retouched < 0.01
+
+
+def test_a_shift_of_tone_is_no_damage(dataset, tmp_path):
+    from PIL import Image
+
+    scan = dataset / "train" / "scan" / "train0-0.png"
+    truth = dataset / "train" / "gt" / "train0-0.png"
+    plain = load_picture(scan, truth)
+    shifted = tmp_path / "gt.png"
+    Image.fromarray(np.asarray(Image.open(truth)) - 7).save(shifted)
+    moved = load_picture(scan, shifted)
+    np.testing.assert_array_equal(moved.state, plain.state)
+    np.testing.assert_array_equal(moved.truth, plain.truth)
+
+
+def test_the_digest_follows_bytes(dataset, tmp_path):
+    pairs = find_pairs(dataset, "train")
+    assert digest(pairs) == digest(pairs)
+    assert digest(pairs) != digest(pairs[:-1])
+
+
+def test_sixteen_bits_are_brought_to_levels(dataset, tmp_path):
+    from PIL import Image
+
+    source = np.asarray(Image.open(dataset / "train" / "scan" / "train0-0.png")).astype(np.uint16)
+    path = tmp_path / "deep.png"
+    Image.fromarray(source * 257).save(path)
+    np.testing.assert_allclose(load_picture(path, path).scan, source, rtol=1e-6)
+
+
+def test_residues_hold_the_artefact_alone(pictures):
+    residues = lift_residues(pictures)
+    assert residues
+    for residue in residues:
+        assert residue.change.max() > 12
+        assert residue.change[0].max() <= 12  # a rim of one pixel around it
+        assert residue.pick > 0
+
+
+def test_drawn_artefacts_are_opacities(rng):
+    for _ in range(40):
+        opacity = draw_artefact(rng)
+        assert opacity.dtype == np.float32
+        assert 0 < opacity.max() <= 1
+        assert opacity.min() >= 0
+
+
+def test_a_step_always_gives_the_same_batch(pictures):
+    first, second = CropSource(pictures, CONFIG), CropSource(pictures, CONFIG)
+    second.batch(3)
+    a, b = first.batch(7), second.batch(7)
+    assert torch.equal(a.scan, b.scan)
+    assert torch.equal(first.augmented(7, a).scan, second.augmented(7, b).scan)
+    assert not torch.equal(a.scan, first.batch(8).scan)
+    assert not torch.equal(a.scan, CropSource(pictures, CONFIG, rank=1).batch(7).scan)
+    assert not torch.equal(a.scan, CropSource(pictures, replace(CONFIG, seed=1)).batch(7).scan)
+
+
+def test_damage_is_where_scan_and_truth_differ(pictures):
+    source = CropSource(pictures, replace(CONFIG, transplants=4, damaged=0.0, clean=1.0))
+    damaged = 0
+    for step in range(6):
+        batch = source.batch(step)
+        off = (batch.scan - batch.truth).abs() * 255
+        assert off[batch.state == CLEAN].max() <= 1.5 + 1e-3
+        if (batch.state == DAMAGED).any():
+            assert off[batch.state == DAMAGED].min() >= 4 - 1e-3
+        damaged += int((batch.state == DAMAGED).sum())
+        assert set(batch.state.unique().tolist()) <= {CLEAN, DAMAGED, UNDECIDED}
+    assert damaged > 50
+
+
+def test_clean_crops_are_clean(pictures):
+    batch = CropSource(pictures, replace(CONFIG, clean=1.0, transplants=0)).batch(0)
+    assert torch.equal(batch.scan, batch.truth)
+    assert batch.state.max() == CLEAN
+
+
+def test_augmentation_changes_scan_and_truth_alike():
+    plane = torch.linspace(0.1, 0.9, 64 * 64).reshape(1, 1, 64, 64).repeat(6, 1, 1, 1)
+    batch = Batch(plane, plane.clone(), torch.zeros_like(plane), torch.zeros_like(plane))
+    config = replace(CONFIG, tone=1.0, negative=0.5)
+    out = augment(batch, config, torch.Generator().manual_seed(1))
+    assert torch.equal(out.scan, out.truth)
+    assert not torch.equal(out.scan, plane)
+    slopes = [(o[0, -1, -1] - o[0, 0, 0]).sign().item() for o in out.scan]
+    assert {-1.0, 1.0} == set(slopes)  # some inverted, some not
+    off = replace(config, tone=0.0, negative=0.0, noise=0.0)
+    same = augment(batch, off, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(same.scan, plane)
+
+
+def test_pictures_smaller_than_a_crop_do_not_serve(pictures):
+    with pytest.raises(InputError, match="128 pixels"):
+        CropSource(pictures, replace(CONFIG, crop=128))
