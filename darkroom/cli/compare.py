@@ -49,7 +49,9 @@ def compare(
         list[str] | None,
         typer.Option(metavar="METRIC=LIMIT", help="Exit 1 if a backend is not that good."),
     ] = None,
-    rank_by: Annotated[str, typer.Option(metavar="METRIC")] = "sse_ratio",
+    rank_by: Annotated[
+        str, typer.Option(metavar="METRIC", help="Orders the leaderboard.")
+    ] = "sse_ratio",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda[:N] or mps.")] = "auto",
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes; one a processor by default.")
