@@ -176,8 +176,10 @@ class Find:
 
 def quantise(score: Float) -> Bytes:
     """A score in [0, 1] as 0 to 255, rounded to the nearest; NaN counts as 0."""
-    scaled = np.nan_to_num(score) * np.float32(255) + np.float32(0.5)
-    return np.asarray(np.clip(scaled, 0, 255), np.uint8)
+    # One look for NaN and one saturating pass are several times faster than numpy's five.
+    if np.isnan(np.add.reduce(score, axis=None)):
+        score = np.nan_to_num(score)
+    return np.asarray(cv2.convertScaleAbs(np.maximum(score, 0), alpha=255.0), np.uint8)
 
 
 def backend_failed(name: str, error: Exception, where: Window) -> BackendError:
