@@ -65,7 +65,7 @@ class Found:
         if self.coverage > limit:
             raise SafetyError(
                 f"{self._cutter.scan.info.path}: the mask covers {self.coverage:.2%} of the "
-                f"picture, more than --max-coverage {limit:.2%}; nothing was written",
+                f"picture, more than --max-coverage {limit:.3%}; nothing was written",
                 hint="Look at it with `darkroom detect`; lower --sensitivity or raise the limit.",
             )
 
