@@ -1,8 +1,10 @@
 """Installed backends as runners of a comparison."""
 
+import hashlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.engine import Engine, load_engine
 from darkroom.pipeline.memory import clean_array
 from darkroom.plugins.manager import installed
+from darkroom.protocols import BackendSpec
 from darkroom.scan import Pixels
+
+SOURCES = frozenset({".py", ".safetensors", ".json", ".toml"})
 
 # Options of cleaning that `NAME:option=value` may set besides the backend's own.
 SHARED = {"sensitivity": float, "inpainter": str, "polarity": str, "grain": str, "seed": int}
@@ -40,12 +45,18 @@ class BackendRunner:
     needs_truth: bool = False
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """Backend, options and version of darkroom."""
+        """Options, device, versions, and digests of the code and weights of the backends used."""
+        plugins = installed()
+        spec = plugins.backend(self.options.backend)
+        filler = self.options.inpainter or spec.inpainter
+        specs = [spec] if filler is None else [spec, plugins.backend(filler)]
         return {
-            "backend": self.options.backend,
             "options": asdict(self.options),
             "device": self.machine.device,
-            "darkroom": __version__,
+            "darkroom": [__version__, code_digest("darkroom.pipeline")],
+            "backends": {
+                s.name: [plugins.version_of(s.name), code_digest(_package(s))] for s in specs
+            },
         }
 
     def restore(self, picture: Pixels, artefacts: NDArray[np.bool_] | None) -> Restoration:
@@ -92,6 +103,26 @@ def backend_runner(text: str, *, device: str = "auto", jobs: int | None = None) 
     machine = MachineOptions(device=device, jobs=jobs)
     load_engine(options, device, installed())
     return BackendRunner(text, options, machine)
+
+
+def _package(spec: BackendSpec) -> str:
+    """The package that the backend's code lies in."""
+    return spec.factory.partition(":")[0].rpartition(".")[0] or spec.factory.partition(":")[0]
+
+
+@cache
+def code_digest(package: str) -> str:
+    """SHA-256 over a package's code and weights; of a lone module, over its file."""
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return "unknown"
+    files = [Path(spec.origin)] if spec.origin and not spec.submodule_search_locations else []
+    for folder in spec.submodule_search_locations or ():
+        files += [f for f in Path(folder).rglob("*") if f.suffix in SOURCES]
+    total = hashlib.sha256()
+    for file in sorted(files):
+        total.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
 
 
 @lru_cache(maxsize=1)

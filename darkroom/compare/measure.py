@@ -19,7 +19,7 @@ from darkroom.compare.quality import grain_counts, ssim_counts
 from darkroom.compare.regions import components, regions
 from darkroom.scan import Bytes, Pixels
 
-VERSION = 1  # of what is counted; a new one lets no cached measurement through
+VERSION = 2  # of what is counted; a new one lets no cached measurement through
 
 
 @dataclass

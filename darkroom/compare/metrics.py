@@ -50,9 +50,9 @@ class Metric:
 
 def image_totals(counts: Counts, confusion: NDArray[np.int64] | None) -> Counts:
     """The totals of one image: its counts, and what is defined per image and then averaged."""
+    if "sse_after" not in counts:  # no ground truth
+        return dict(counts)
     totals = {**counts, "images": 1.0}
-    if "sse_after" not in counts:
-        return totals
     mse = counts["sse_after"] / counts["pixels"]
     totals |= {"mse_sum": mse, "psnr_sum": _psnr(mse)}
     totals["mse_before_sum"] = counts["sse_before"] / counts["pixels"]

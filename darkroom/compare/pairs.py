@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from darkroom.dataset.manifest import NAME as MANIFEST
+from darkroom.dataset.manifest import SIDES, Manifest
 from darkroom.errors import InputError, UsageError
 from darkroom.io import scan_suffixes
 
@@ -71,6 +73,47 @@ def find_pairs(
     names = [name for name, *_ in found]
     photographs = photograph_names(names, group_by)
     return [Pair(n, scan, truth, mask, photographs[n]) for n, scan, truth, mask in found]
+
+
+def dataset_pairs(
+    root: Path, *, split: str | None = None, group_by: str | None = None
+) -> list[Pair]:
+    """The pairs of a data set.
+
+    Args:
+        root: a data set with a manifest, or a folder in the published layout.
+        split: only this part.
+        group_by: as for `photograph_names`; by default a manifest says which tiles belong to one
+            family of photographs.
+
+    Raises:
+        InputError: there is no data set, or a file of its manifest is missing.
+        UsageError: it has no such part.
+    """
+    if not (root / MANIFEST).is_file():
+        if root.is_dir() and not _layout(root, None):
+            raise InputError(
+                f"{root}: no data set here",
+                hint=f"a data set has {MANIFEST}, or folders scan/ and gt/",
+            )
+        return find_pairs(root, split=split, group_by=group_by)
+    manifest = Manifest.load(root)
+    tiles = manifest.of(split) if split else manifest.tiles
+    if not tiles:
+        parts = sorted({tile.split for tile in manifest.tiles})
+        raise UsageError(f"{root} has no part {split!r}", hint=f"it has {', '.join(parts)}")
+    families = {Path(tile.name).stem: tile.family for tile in tiles}
+    if group_by is not None:
+        families = photograph_names(families, group_by)
+    pairs = []
+    for tile in tiles:
+        name = Path(tile.name).stem
+        scan, truth, mask = (manifest.path(tile, side) for side in SIDES)
+        for path in (scan, truth, mask):
+            if not path.is_file():
+                raise InputError(f"{path}: missing", hint=f"darkroom dataset verify {root}")
+        pairs.append(Pair(name, scan, truth, mask, families[name]))
+    return pairs
 
 
 def photograph_names(names: Iterable[str], group_by: str | None) -> dict[str, str]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from darkroom.compare.backend import backend_runner
 from darkroom.compare.evaluate import Progress, Settings, evaluate
 from darkroom.compare.metrics import METRICS, find_metric
-from darkroom.compare.pairs import find_pairs
+from darkroom.compare.pairs import dataset_pairs, find_pairs
 from darkroom.compare.report import CHANGE_COLUMNS, HARM_COLUMNS, format_figure, write_report
 from darkroom.compare.summary import Document, misses, summarise
+from darkroom.dataset.manifest import NAME as MANIFEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,10 @@ def run_comparison(
     """
     for name in (*(limits or {}), rank_by):
         find_metric(name)
-    pairs = find_pairs(scans, truths, split=split, group_by=group_by)
+    if truths is None and (scans / MANIFEST).is_file():
+        pairs = dataset_pairs(scans, split=split, group_by=group_by)
+    else:
+        pairs = find_pairs(scans, truths, split=split, group_by=group_by)
     runners = [backend_runner(text, device=device, jobs=1) for text in backends]
     settings = Settings(cache or folder / "cache", clean_frames=clean_frames)
     if jobs is not None:
