@@ -14,7 +14,7 @@ def darkroom_backends() -> list[BackendSpec]:
             kind="restorer",
             name="unet",
             factory=f"{HERE}.backend:UNetRestorer",
-            summary="A gated residual U-Net that finds and fills artefacts in one pass.",
+            summary="Gated residual U-Net, finds and fills in one pass; no weights ship, train it first",
             options=f"{HERE}.backend:UNetOptions",
             requires=("torch", "safetensors"),
             devices=("cpu", "cuda"),
