@@ -39,22 +39,6 @@ def photo_of(name):
     return name[:-4].rsplit("-", 1)[0][:-1]
 
 
-def artefact_mask(scan, gt):
-    """Pixels the retoucher changed: hysteresis on the tone-corrected difference."""
-    from skimage.measure import label
-
-    difference = np.abs(scan - gt - np.median(scan - gt))
-    noise = 1.4826 * np.median(difference)
-    low, high = max(4.0, 4 * noise), max(10.0, 8 * noise)
-    labels = label(difference > low, connectivity=2)
-    size = np.bincount(labels.ravel())
-    peak = np.zeros(len(size))
-    np.maximum.at(peak, labels.ravel(), difference.ravel())
-    keep = (size >= 3) & (peak > high)
-    keep[0] = False
-    return keep[labels]
-
-
 def stats_of(pixels):
     """The survey of an array."""
     from darkroom.pipeline.codec import Codec
@@ -96,6 +80,7 @@ def measure(job):
     from darkroom_backends.classical.refine import refine_mask
 
     from darkroom.geometry import Window
+    from darkroom.residue import artefact_mask
     from darkroom.scan import Tile
 
     cv2.setNumThreads(1)
