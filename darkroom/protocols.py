@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
-
 from darkroom.scan import Bytes, Float, FrameStats, Tile
 
 Kind: TypeAlias = Literal["detector", "inpainter", "restorer"]
@@ -223,8 +221,3 @@ class Cleaned:
     source: str
     output: str | None
     receipt: Mapping[str, Any] = field(default_factory=dict)
-
-
-def empty_score(tile: Tile) -> Float:
-    """A score of nothing found, the size of the tile."""
-    return np.zeros(tile.image.shape[:2], np.float32)

@@ -1,7 +1,6 @@
 """Pictures by bands of rows, so that a whole scan need not fit in memory."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,29 +8,16 @@ from numpy.typing import NDArray
 from darkroom.compare.levels import grey_levels
 from darkroom.errors import InputError
 from darkroom.geometry import Window
-from darkroom.io import open_scan
 from darkroom.residue import artefact_mask
 from darkroom.scan import Pixels, Scan, ScanInfo
 
 BAND_PIXELS = 16_000_000
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    """(height, width) of a picture."""
-    with open_scan(path) as scan:
-        return scan.info.height, scan.info.width
-
-
 def read_rows(scan: Scan, top: int, bottom: int) -> Pixels:
     """The picture samples of some rows, infrared and alpha left out: (rows, W, 1 or 3)."""
     info = scan.info
     return scan.read(Window(0, top, info.width, bottom - top))[..., : info.channels]
-
-
-def read_picture(path: Path) -> Pixels:
-    """A whole picture: (H, W, 1 or 3), native samples."""
-    with open_scan(path) as scan:
-        return read_rows(scan, 0, scan.info.height)
 
 
 def bands(info: ScanInfo, band_pixels: int) -> Iterator[tuple[int, int]]:

@@ -22,7 +22,7 @@ from darkroom.dataset.manifest import NAME, Manifest, PairRecord, TileRecord
 from darkroom.dataset.published import assign, fresh_folder, group
 from darkroom.dataset.register import Reader, Registration, reduced, register, warp
 from darkroom.dataset.split import merge_families
-from darkroom.dataset.tiles import encode, level, measure, suffix, write_tile
+from darkroom.dataset.tiles import level, store_tile
 from darkroom.dataset.tone import Tone, fit_tone
 from darkroom.errors import DarkroomError, InputError, OutputError, UsageError
 from darkroom.geometry import Window
@@ -366,29 +366,9 @@ def _cut(
         for x in columns:
             window = Window(x, y, size, size)
             if pair.covers(window):
-                found.append(_tile(pair, photo, root, window))
+                found.append(store_tile(root, photo, window, *pair.read(window)))
         advance(photo, (y + size) * info.width, info.height * info.width)
     return _without_empty(found, root, settings)
-
-
-def _tile(pair: Pair, photo: str, root: Path, window: Window) -> TileRecord:
-    scan, truth = (a[..., 0] if a.shape[2] == 1 else a for a in pair.read(window))
-    measured = measure(scan, truth)
-    name = f"{photo}_{window.x}_{window.y}{suffix(scan.dtype)}"
-    files = {"scan": encode(scan), "gt": encode(truth), "mask": encode(measured.mask)}
-    return TileRecord(
-        name=name,
-        photo=photo,
-        family=photo,
-        split="train",
-        window=(window.x, window.y, window.width, window.height),
-        sha256={side: write_tile(root / side / name, data) for side, data in files.items()},
-        artefacts=measured.artefacts,
-        damaged=measured.damaged,
-        changed=measured.changed,
-        mse=measured.mse,
-        flags=measured.flags,
-    )
 
 
 def _without_empty(found: list[TileRecord], root: Path, settings: Settings) -> list[TileRecord]:

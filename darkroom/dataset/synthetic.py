@@ -13,7 +13,7 @@ from scipy import ndimage as ndi
 from darkroom.dataset.manifest import Manifest, TileRecord
 from darkroom.dataset.published import assign, fresh_folder
 from darkroom.dataset.synth import DamageModel, apply
-from darkroom.dataset.tiles import encode, level, measure, read_tile, suffix, write_tile
+from darkroom.dataset.tiles import level, read_tile, store_tile
 from darkroom.errors import DarkroomError, InputError
 from darkroom.geometry import Window
 from darkroom.io import open_scan, scan_suffixes
@@ -158,22 +158,7 @@ def _write(
     if truth.dtype.kind != "f":
         values = np.rint(np.clip(values, 0, np.iinfo(truth.dtype).max))
     scan[touched] = values.astype(truth.dtype)
-    a, b = (p[..., 0] if p.shape[2] == 1 else p for p in (scan, truth))
-    measured = measure(a, b)
-    name = f"{photo}_{window.x}_{window.y}{suffix(a.dtype)}"
-    files = {"scan": encode(a), "gt": encode(b), "mask": encode(measured.mask)}
-    return TileRecord(
-        name=name,
-        photo=photo,
-        family=photo,
-        split="train",
-        window=(window.x, window.y, window.width, window.height),
-        sha256={side: write_tile(root / side / name, data) for side, data in files.items()},
-        artefacts=measured.artefacts,
-        damaged=measured.damaged,
-        changed=measured.changed,
-        mse=measured.mse,
-    )
+    return store_tile(root, photo, window, scan, truth, judged=False)
 
 
 def residues(manifest: Manifest, seed: int = 0) -> Iterator[Float]:

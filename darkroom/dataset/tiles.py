@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from darkroom.dataset.manifest import TileRecord
 from darkroom.errors import InputError
+from darkroom.geometry import Window
 from darkroom.io.atomic import writing
 from darkroom.io.files import reading
 from darkroom.residue import EIGHT, artefact_mask, robust_noise, thresholds, tone_corrected
@@ -146,3 +148,35 @@ def write_tile(path: Path, data: bytes) -> str:
     with writing(path):
         path.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
+
+
+def store_tile(
+    root: Path, photo: str, window: Window, scan: Array, truth: Array, *, judged: bool = True
+) -> TileRecord:
+    """Measure a tile and write its scan, truth and mask.
+
+    Args:
+        root: the data set's folder.
+        photo: the photograph, which is also taken as its family for now.
+        window: where in the photograph the tile lies.
+        scan: (H, W, 1 or 3) in the scan's own dtype.
+        truth: likewise.
+        judged: whether differences that no damage explains flag the tile.
+    """
+    scan, truth = (a[..., 0] if a.shape[2] == 1 else a for a in (scan, truth))
+    measured = measure(scan, truth)
+    name = f"{photo}_{window.x}_{window.y}{suffix(scan.dtype)}"
+    files = {"scan": encode(scan), "gt": encode(truth), "mask": encode(measured.mask)}
+    return TileRecord(
+        name=name,
+        photo=photo,
+        family=photo,
+        split="train",
+        window=(window.x, window.y, window.width, window.height),
+        sha256={side: write_tile(root / side / name, data) for side, data in files.items()},
+        artefacts=measured.artefacts,
+        damaged=measured.damaged,
+        changed=measured.changed,
+        mse=measured.mse,
+        flags=measured.flags if judged else (),
+    )

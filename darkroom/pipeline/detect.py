@@ -81,7 +81,7 @@ class Find:
         # Components are looked at while the threads of the pool score the tiles below them.
         for component in components(self._score_bands(pool, progress), info.width, low):
             if rules.admit(component) and self._inside(component):
-                window, mask = self._look(component, judge, refiner)
+                window, mask = self._look(component, low, judge, refiner)
                 if mask is not None:
                     accepted.append(component)
                     self._paint(window, mask)
@@ -143,7 +143,11 @@ class Find:
         self.fill.write(tile.core, self.cutter.codec.decode(fill[core]))
 
     def _look(
-        self, component: Component, judge: ComponentJudge | None, refiner: MaskRefiner | None
+        self,
+        component: Component,
+        low: int,
+        judge: ComponentJudge | None,
+        refiner: MaskRefiner | None,
     ) -> tuple[Window, Bytes | None]:
         """A window around the component and what to repair there, or None if it is rejected."""
         contract = self.finder.contract
@@ -152,7 +156,7 @@ class Find:
         shape = np.zeros((read.height, read.width), np.uint8)
         score = self.score.read(component.window)[..., 0]
         inner = component.window.relative_to(read).slices
-        shape[inner] = REPAIR * pick(score, self.limits[0], component.start).view(np.uint8)
+        shape[inner] = REPAIR * pick(score, low, component.start).view(np.uint8)
         if judge is None and refiner is None:
             return read, grow(shape, contract.grow)
         crop = self.cutter.tile(component.window, read, contract.channels, shape)

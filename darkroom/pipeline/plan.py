@@ -26,14 +26,12 @@ class Plan:
         jobs: worker threads.
         ahead: tiles under way at once.
         band: rows read, repaired and written at a time.
-        cache: bytes the reader may keep of decoded segments.
     """
 
     grid: Grid
     jobs: int
     ahead: int
     band: int
-    cache: int
 
 
 def make_plan(info: ScanInfo, engine: Engine, machine: MachineOptions) -> Plan:
@@ -45,7 +43,6 @@ def make_plan(info: ScanInfo, engine: Engine, machine: MachineOptions) -> Plan:
     free = machine.max_memory - current_rss()
     row = info.width * info.samples * info.dtype.itemsize
     band = int(max(16, min(256, BAND_SHARE * free / (6 * row)))) if free > 0 else 0
-    cache = int(max(0, free) // 5)
     contract = engine.finder.contract if engine.finder else engine.parts[0].contract
     jobs = max(1, machine.jobs or os.cpu_count() or 1)
     workers = jobs if contract.parallel else 1
@@ -71,7 +68,7 @@ def make_plan(info: ScanInfo, engine: Engine, machine: MachineOptions) -> Plan:
             hint=f"It needs about {need / 2**20 + 1:.0f} MiB.",
         )
     grid = Grid(info.width, info.height, side, contract.halo, contract.multiple_of)
-    return Plan(grid, workers, workers + 1, band, cache)
+    return Plan(grid, workers, workers + 1, band)
 
 
 def limit_arenas() -> None:
