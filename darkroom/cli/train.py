@@ -24,6 +24,9 @@ def train(
     split: Annotated[
         Path | None, typer.Option(help="Table of photographs and their parts: one pool, re-split.")
     ] = None,
+    photographs: Annotated[
+        Path | None, typer.Option(help="Folder of clean photographs to learn from as well.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, over the recipe. Repeatable.")
     ] = None,
@@ -56,6 +59,7 @@ def train(
         recipe=read_recipe(recipe) if recipe else None,
         values=_values(set_ or []),
         split=split,
+        photographs=photographs,
         folder=folder,
         resume=resume,
         start=init,

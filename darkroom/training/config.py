@@ -12,6 +12,17 @@ from darkroom.errors import InputError, UsageError
 Amp = Literal["auto", "off", "bfloat16"]
 Schedule = Literal["cosine", "constant"]
 
+SHARES = (
+    "damaged",
+    "hard",
+    "photographs",
+    "clean",
+    "synthetic",
+    "negative",
+    "tone",
+    "tone_limit",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -35,6 +46,8 @@ class TrainConfig:
         validate_share: take every n-th validation picture.
         checkpoint_every: steps between checkpoints.
         damaged: share of crops centred on damage.
+        hard: share of crops centred on narrow detail that is no damage.
+        photographs: share of crops cut from clean photographs, where some are given.
         clean: share of crops in which the truth is given as the scan: nothing may be found.
         transplants: most artefacts of other pictures pasted into a crop, on 60 % of crops.
         synthetic: share of those that are drawn rather than transplanted.
@@ -62,6 +75,8 @@ class TrainConfig:
     validate_share: int = 1
     checkpoint_every: int = 500
     damaged: float = 0.6
+    hard: float = 0.0
+    photographs: float = 0.25
     clean: float = 0.12
     transplants: int = 4
     synthetic: float = 0.3
@@ -81,9 +96,11 @@ class TrainConfig:
         ):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("damaged", "clean", "synthetic", "negative", "tone", "tone_limit"):
+        for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} is a share between 0 and 1, not {getattr(self, name)}")
+        if self.damaged + self.hard > 1:
+            raise UsageError("damaged and hard are shares of the same crops: at most 1 together")
         if not 0 <= self.ema < 1:
             raise UsageError(f"ema must be at least 0 and below 1, not {self.ema}")
         if self.schedule not in ("cosine", "constant"):

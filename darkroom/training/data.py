@@ -2,8 +2,9 @@
 
 A crop is a window of a pair with more damage than the pair has: artefacts lifted from other
 pictures (*transplants*: the difference of scan and truth under the mask, pasted elsewhere) and
-drawn ones. Some crops are the truth itself, in which nothing may be found. Everything about a
-crop follows from (seed, rank, step), so a run that is resumed sees what it would have seen.
+drawn ones. Some crops are the truth itself, in which nothing may be found, and some are cut from
+photographs that were never on film. Everything about a crop follows from (seed, rank, step), so a
+run that is resumed sees what it would have seen.
 """
 
 import csv
@@ -23,6 +24,7 @@ from scipy import ndimage as ndi
 from darkroom.errors import InputError
 from darkroom.residue import EIGHT, artefact_mask, tone_corrected
 from darkroom.training.config import TrainConfig
+from darkroom.training.photographs import Photograph, cut, lookalikes
 from darkroom.training.trainable import CLEAN, DAMAGED, UNDECIDED, Batch
 
 Plane: TypeAlias = NDArray[np.float32]
@@ -235,13 +237,20 @@ class CropSource:
         pictures: the training part; those with edits of tone are left out here.
         config: what crops are made of.
         rank: of this process among several; each gets crops of its own.
+        photographs: clean ones, for the share of crops that `config.photographs` says.
 
     Raises:
         InputError: no picture is left, or none as large as a crop.
     """
 
-    def __init__(self, pictures: Sequence[Picture], config: TrainConfig, rank: int = 0) -> None:
-        self.config, self.rank = config, rank
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        config: TrainConfig,
+        rank: int = 0,
+        photographs: Sequence[Photograph] = (),
+    ) -> None:
+        self.config, self.rank, self.photographs = config, rank, photographs
         self.pictures = [
             p
             for p in pictures
@@ -250,6 +259,9 @@ class CropSource:
         if not self.pictures:
             raise InputError(f"no training picture is {config.crop} pixels wide and high")
         self.spots = [np.argwhere(p.state == DAMAGED) for p in self.pictures]
+        self.lookalikes = (
+            [lookalikes(p.scan, p.state == CLEAN) for p in self.pictures] if config.hard else []
+        )
         self.residues = lift_residues(self.pictures)
         self._picture_cdf = _cdf([1 + min(len(s), 400) / 40 for s in self.spots])
         self._residue_cdf = _cdf([r.pick for r in self.residues])
@@ -273,23 +285,34 @@ class CropSource:
     def crop(self, rng: np.random.Generator) -> tuple[Plane, Plane, States]:
         """Scan, truth and state of one crop, turned at random."""
         c = self.config
-        number = _draw(self._picture_cdf, rng)
-        window = self._window(number, rng)
-        picture = self.pictures[number]
-        scan, truth = picture.scan[window].copy(), picture.truth[window].copy()
-        state = picture.state[window].copy()
-        if rng.random() < c.clean:
-            scan, state = truth.copy(), np.zeros_like(state)
+        if self.photographs and rng.random() < c.photographs:
+            truth = cut(self.photographs, c.crop, rng)
+            scan, state = truth.copy(), np.full(truth.shape, CLEAN, np.uint8)
+        else:
+            scan, truth, state = self._film(rng)
         if c.transplants and rng.random() < 0.6:
             for _ in range(rng.integers(1, c.transplants + 1)):
                 self._damage(scan, state, rng)
         turn = int(rng.integers(8))
         return _dihedral(scan, turn), _dihedral(truth, turn), _dihedral(state, turn)
 
+    def _film(self, rng: np.random.Generator) -> tuple[Plane, Plane, States]:
+        number = _draw(self._picture_cdf, rng)
+        window = self._window(number, rng)
+        picture = self.pictures[number]
+        scan, truth = picture.scan[window].copy(), picture.truth[window].copy()
+        state = picture.state[window].copy()
+        if rng.random() < self.config.clean:
+            scan, state = truth.copy(), np.zeros_like(state)
+        return scan, truth, state
+
     def _window(self, number: int, rng: np.random.Generator) -> tuple[slice, slice]:
         side, spots = self.config.crop, self.spots[number]
         height, width = self.pictures[number].scan.shape
-        if len(spots) and rng.random() < self.config.damaged:
+        centred = rng.random()
+        if self.config.damaged <= centred < self.config.damaged + self.config.hard:
+            spots = self.lookalikes[number]
+        if len(spots) and centred < self.config.damaged + self.config.hard:
             margin = min(8, side // 4)
             y, x = spots[rng.integers(len(spots))] - rng.integers(margin, side - margin, 2)
         else:

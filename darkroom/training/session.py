@@ -11,6 +11,7 @@ from darkroom.plugins.manager import Plugins, load_object, make_options
 from darkroom.training.config import Recipe, make_config
 from darkroom.training.data import digest, find_pairs, load_picture
 from darkroom.training.loop import BEST, LAST, Event, Run, join
+from darkroom.training.photographs import load_photographs
 from darkroom.training.trainable import Trainable
 from darkroom.weights import WeightsHeader, fill_module, load_weights, read_header
 
@@ -26,6 +27,7 @@ class Session:
         recipe: a recipe file's values, or None.
         values: training options that win over the recipe's.
         split: file that says which photograph belongs to which part.
+        photographs: folder of clean photographs to cut crops from as well, or None.
         folder: where the run keeps its log and checkpoints; beside `output` by default.
         resume: go on from the folder's last checkpoint.
         start: weights of the same network to start from.
@@ -39,6 +41,7 @@ class Session:
     recipe: Recipe | None = None
     values: Mapping[str, Any] | None = None
     split: Path | None = None
+    photographs: Path | None = None
     folder: Path | None = None
     resume: bool = False
     start: Path | None = None
@@ -78,6 +81,7 @@ def train(
         fill_module(trainable.module, tensors, session.start)
     pairs = find_pairs(session.data, "train", session.split)
     held_out = find_pairs(session.data, "val", session.split)
+    photographs = load_photographs(session.photographs, config.crop) if session.photographs else []
     place = join(session.device)
     run = Run(
         trainable,
@@ -86,6 +90,7 @@ def train(
         config,
         folder,
         place=place,
+        photographs=photographs,
         data=digest(pairs) if place.first else "",
         licence=session.licence,
         started_from=started_from,
@@ -96,6 +101,7 @@ def train(
     if place.first:
         parameters = sum(p.numel() for p in trainable.module.parameters())
         counts = {"pairs": len(pairs), "held_out": len(held_out), "parameters": parameters}
+        counts["photographs"] = len(photographs)
         progress({"event": "start", "step": run.step, "steps": config.steps, **counts})
     run.train()
     if not place.first:
