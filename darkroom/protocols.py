@@ -63,15 +63,15 @@ class Detector(Protocol):
 
 @runtime_checkable
 class ComponentJudge(Protocol):
-    """A detector that also judges each candidate as a whole, however it lay on the tiles."""
+    """A finder that also judges each candidate as a whole, however it lay on the tiles."""
 
     margin: int
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """Confidence in [0, 1] that the component in `crop.mask` is an artefact.
 
-        `crop.read` is the component's bounding box and `margin` pixels around it. Components at
-        or above 0.5 are repaired.
+        `crop.read` is the component's bounding box and `margin` pixels around it; `crop.score`
+        and `crop.fill` are there for a restorer. Components at or above 0.5 are repaired.
         """
 
 

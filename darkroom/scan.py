@@ -219,6 +219,9 @@ class Tile:
         image: float32 (H, W, C) over `read`, in [0, 1], gamma-encoded, C = 1 or 3.
         mask: uint8 (H, W) over `read`, 0 keep and 255 repair, or None.
         infrared: float32 (H, W) over `read` in [0, 1], or None.
+        score: float32 (H, W) over `read` in [0, 1], what a restorer made of it, or None.
+        fill: float32 (H, W, C) over `read`, a restorer's repair, or None; meaningless where the
+            score is below the low threshold.
     """
 
     core: Window
@@ -226,6 +229,8 @@ class Tile:
     image: Float
     mask: Bytes | None = None
     infrared: Float | None = None
+    score: Float | None = None
+    fill: Float | None = None
 
     @property
     def core_slices(self) -> tuple[slice, slice]:

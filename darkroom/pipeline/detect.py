@@ -7,7 +7,7 @@ is judged like any other.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ from darkroom.pipeline.cutting import Cutter, read_plane
 from darkroom.pipeline.plan import Plan
 from darkroom.pipeline.progress import Progress, ordered_map
 from darkroom.protocols import ComponentJudge, Detector, MaskRefiner, Restorer
-from darkroom.scan import Bytes, Float, FrameStats, Tile
+from darkroom.scan import Bytes, Float, FrameStats, Tile, read_padded
 
 # A bounding box larger than this cannot be looked at as a whole within the memory budget; nothing
 # of that size is dust.
@@ -159,7 +159,7 @@ class Find:
         shape[inner] = REPAIR * pick(score, low, component.start).view(np.uint8)
         if judge is None and refiner is None:
             return read, grow(shape, contract.grow)
-        crop = self.cutter.tile(component.window, read, contract.channels, shape)
+        crop = self._crop(component.window, read, shape)
         try:
             if judge and judge.judge(crop, self.stats, self.options.sensitivity) < 0.5:
                 return read, None
@@ -168,6 +168,16 @@ class Find:
         except Exception as error:
             raise backend_failed(self.options.backend, error, component.window) from error
         return read, grow(shape, contract.grow)
+
+    def _crop(self, core: Window, read: Window, shape: Bytes) -> Tile:
+        """What a judge sees of a component: the scan, its scores and, if there is one, its fill."""
+        crop = self.cutter.tile(core, read, self.finder.contract.channels, shape)
+        if self.fill is None:
+            return crop
+        info = self.cutter.scan.info
+        score = read_plane(self.score, read).astype(np.float32) / np.float32(255)
+        fill = read_padded(self.fill.read, info.width, info.height, read)
+        return replace(crop, score=score, fill=self.cutter.codec.encode(fill))
 
     def _paint(self, window: Window, mask: Bytes) -> None:
         """Adds the mask of a window, which may stick out, to the frame's."""

@@ -103,19 +103,43 @@ def find_pairs(root: Path, part: str, split: Path | None = None) -> list[tuple[P
     return found
 
 
-def read_split(path: Path) -> dict[str, str]:
-    """photo -> part.
+def read_split(path: Path, column: str = "split", default: str | None = None) -> dict[str, str]:
+    """photo -> part, or another column.
+
+    Args:
+        path: tab-separated, with a heading.
+        column: which.
+        default: column to take where that one is missing.
 
     Raises:
         InputError: the file cannot be read or lacks the columns.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return {row["photo"]: row["split"] for row in csv.DictReader(file, delimiter="\t")}
+            rows = csv.DictReader(file, delimiter="\t")
+            if default and column not in (rows.fieldnames or ()):
+                column = default
+            return {row["photo"]: row[column] for row in rows}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     except (KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: needs tab-separated columns photo and split") from error
+        raise InputError(f"{path}: needs tab-separated columns photo and {column}") from error
+
+
+def groups_of(stems: Sequence[str], split: Path | None = None) -> list[str]:
+    """What each patch belongs together with: its family, where the table has that column.
+
+    Args:
+        stems: names of patches, NAME<x>-<y>.
+        split: a tab-separated file with columns `photo` and perhaps `family`.
+
+    Raises:
+        InputError: the file cannot be read or lacks the columns.
+    """
+    matches = ((stem, PATCH.fullmatch(stem)) for stem in stems)
+    photos = [match["photo"] if match else stem for stem, match in matches]
+    family = read_split(split, "family", default="photo") if split else {}
+    return [family.get(photo, photo) for photo in photos]
 
 
 def _photo(stem: str, split: Path, where: dict[str, str]) -> str:

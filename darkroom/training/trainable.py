@@ -69,3 +69,14 @@ class Trainable(Protocol):
         Args:
             sweep: "low/high" thresholds -> figures on the validation part.
         """
+
+
+@runtime_checkable
+class JudgedTrainable(Protocol):
+    """A trainable whose backend lets a judge decide on each component (`darkroom.judging`).
+
+    Attributes:
+        candidates_from: score from which a pixel belongs to a candidate.
+    """
+
+    candidates_from: float
