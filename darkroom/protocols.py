@@ -145,7 +145,8 @@ class BackendSpec:
         summary: one line for `darkroom backends`.
         options: "package.module:Class", a dataclass of its options with defaults, or None.
         requires: importable modules it needs, checked without importing them.
-        inpainter: for detectors, the inpainter used unless another is asked for.
+        inpainter: for detectors, the inpainter used unless another is asked for; for restorers,
+            the one that fills where the mask is given.
         devices: kinds of device it can use.
     """
 

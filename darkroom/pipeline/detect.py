@@ -41,6 +41,7 @@ class Find:
         score: uint8 spool, 255 x score; filled by the pass.
         mask: uint8 spool, 0 or 255; filled by the pass.
         fill: spool of the restorer's repairs in the file's dtype, or None for a detector.
+        keep_all: keep repairs also where nothing was found, since the mask comes from elsewhere.
     """
 
     cutter: Cutter
@@ -51,6 +52,7 @@ class Find:
     score: Spool
     mask: Spool
     fill: Spool | None
+    keep_all: bool = False
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -138,7 +140,9 @@ class Find:
     def _keep_fill(self, tile: Tile, score: Float, fill: Float) -> None:
         """Stores the repair of a tile that has something to repair."""
         core = tile.core_slices
-        if self.fill is None or not (quantise(score) >= self.limits[0]).any():
+        if self.fill is None:
+            return
+        if not (self.keep_all or (quantise(score) >= self.limits[0]).any()):
             return
         self.fill.write(tile.core, self.cutter.codec.decode(fill[core]))
 

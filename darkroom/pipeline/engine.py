@@ -35,7 +35,8 @@ def load_engine(
 ) -> Engine:
     """Load what `options` name.
 
-    With a given mask nothing is detected: a detector's own inpainter fills.
+    With a given mask nothing is detected: the backend's own inpainter fills. A restorer that
+    names none fills by itself, although what it does not take for damage it may leave as it is.
 
     Raises:
         BackendError: an unknown or broken backend, missing modules, or an unusable device.
@@ -50,9 +51,9 @@ def load_engine(
     filler = options.inpainter or (spec.name if spec.kind == "inpainter" else spec.inpainter)
     chosen = pick_device(device, spec)
     finder = None
-    if not (mask_given and spec.kind != "restorer"):
+    if not mask_given or (spec.kind == "restorer" and filler is None):
         finder = _load(spec, options, chosen)
-    if spec.kind == "restorer" and options.inpainter is None:
+    if spec.kind == "restorer" and options.inpainter is None and finder is not None:
         return Engine(finder, None, chosen)  # type: ignore[arg-type]
     if filler is None:
         raise BackendError(

@@ -135,7 +135,9 @@ def find_artefacts(
         if engine.finder is not None:
             score = spool(1, np.uint8)
             target = frame_mask if mask is None else spool(1, np.uint8)
-            find = Find(cutter, engine.finder, stats, options, plan, score, target, fill)
+            find = Find(
+                cutter, engine.finder, stats, options, plan, score, target, fill, mask is not None
+            )
             find.run(pool, progress)
         if mask is not None:
             _copy_mask(mask, frame_mask, plan.band)

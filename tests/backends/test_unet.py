@@ -13,6 +13,7 @@ from darkroom.errors import BackendError
 from darkroom.geometry import Grid, Window
 from darkroom.judging import NAMES
 from darkroom.options import CleanOptions
+from darkroom.pipeline.engine import load_engine
 from darkroom.pipeline.memory import clean_array
 from darkroom.plugins.manager import installed, load_object, make_options
 from darkroom.protocols import Restorer
@@ -205,6 +206,12 @@ def test_a_judge_for_other_features_is_refused(network, tmp_path):
     save_weights(path, {n: t.numpy() for n, t in network.state_dict().items()}, header)
     with pytest.raises(BackendError, match="other features"):
         UNetRestorer(UNetOptions(weights=str(path)))
+
+
+def test_a_given_mask_is_left_to_an_inpainter():
+    """The network may take for picture what a person has marked, and leave it."""
+    engine = load_engine(CleanOptions(backend="unet"), "auto", installed(), mask_given=True)
+    assert engine.finder is None and engine.inpainter is not None
 
 
 def test_broken_weights_are_one_clear_error(weights, tmp_path, network):
