@@ -16,7 +16,7 @@ from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.cutting import Cutter
 from darkroom.pipeline.detect import Find, mask_bands
 from darkroom.pipeline.engine import Engine
-from darkroom.pipeline.plan import Plan, limit_arenas, make_plan
+from darkroom.pipeline.plan import Plan, make_plan, tune_malloc
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Repair
 from darkroom.pipeline.survey import float_white, survey
@@ -113,7 +113,7 @@ def find_artefacts(
     import cv2
 
     cv2.setNumThreads(1)  # threads are ours; two layers of them only fight
-    limit_arenas()
+    tune_malloc()
     info = scan.info
     for other in (mask, exclude):
         _same_size(scan, other)
