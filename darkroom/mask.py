@@ -37,6 +37,11 @@ class Component:
         """The anchor, counted from the corner of the bounding box."""
         return self.anchor[0] - self.window.x, self.anchor[1] - self.window.y
 
+    def shift(self, dx: int, dy: int) -> "Component":
+        """The component moved by `dx` columns and `dy` rows."""
+        anchor = (self.anchor[0] + dx, self.anchor[1] + dy)
+        return Component(self.window.shift(dx, dy), self.area, self.peak, anchor)
+
     @property
     def extent(self) -> int:
         """The longer side of the bounding box in pixels: its length, for a hair."""

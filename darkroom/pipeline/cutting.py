@@ -48,6 +48,13 @@ class Cutter:
         return samples.astype(np.float32) / np.float32(np.iinfo(info.dtype).max)
 
 
+def part_of(tile: Tile, core: Window, read: Window, mask: Bytes) -> Tile:
+    """The part of a tile within `read`, which answers for `core` and has a mask."""
+    part = read.relative_to(tile.read).slices
+    infrared = None if tile.infrared is None else tile.infrared[part].copy()
+    return Tile(core, read, tile.image[part].copy(), mask, infrared)
+
+
 def as_channels(image: Float, channels: Literal["gray", "rgb", "any"]) -> Float:
     """The image with the number of channels a contract asks for."""
     if channels == "gray" and image.shape[2] == 3:

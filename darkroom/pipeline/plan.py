@@ -25,7 +25,7 @@ class Plan:
     Attributes:
         grid: tiles of the finding pass.
         jobs: worker threads.
-        ahead: tiles under way at once.
+        ahead: tiles of the finding pass under way at once.
         band: rows read, repaired and written at a time.
     """
 

@@ -19,7 +19,7 @@ from darkroom.io.scratch import Spool
 from darkroom.mask import Component, cells, pick
 from darkroom.options import Grain
 from darkroom.pipeline.cutting import Cutter, as_channels, read_plane
-from darkroom.pipeline.detect import backend_failed
+from darkroom.pipeline.engine import backend_failed
 from darkroom.pipeline.progress import Progress
 from darkroom.protocols import Inpainter
 from darkroom.scan import Bytes, Float, Pixels, Tile

@@ -147,8 +147,10 @@ def _noise_at(stats: FrameStats, level: float) -> float:
 
 
 @lru_cache(maxsize=1)
-def _curve(*columns: tuple[float, ...]) -> tuple[NDArray[np.float64], ...]:
-    return tuple(np.array(column) for column in columns)
+def _curve(
+    levels: tuple[float, ...], noise: tuple[float, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.array(levels), np.array(noise)
 
 
 def _shape(
