@@ -19,9 +19,10 @@ from darkroom.geometry import Tiling, Window, bands
 from darkroom.io.scratch import Spool
 from darkroom.mask import Component, components
 from darkroom.options import CleanOptions
-from darkroom.pipeline.cutting import Cutter, part_of, read_plane
+from darkroom.pipeline.cutting import Cutter, part_of
 from darkroom.pipeline.engine import backend_failed, turns
-from darkroom.pipeline.examine import Examiner, Marked
+from darkroom.pipeline.examine import Examiner
+from darkroom.pipeline.paint import Marked, Painter
 from darkroom.pipeline.plan import Plan
 from darkroom.pipeline.progress import Progress, ordered_map
 from darkroom.protocols import Detector, Restorer
@@ -70,7 +71,8 @@ class Find:
     ) -> None:
         self._cutter, self._finder, self._stats, self._plan = cutter, finder, stats, plan
         self._name = options.backend
-        self._scores, self._mask, self._fill = score, mask, fill
+        self._scores, self._fill = score, fill
+        self._painter = Painter(mask)
         self._examiner = Examiner(finder, stats, options)
         self._turns = turns(finder)
 
@@ -88,7 +90,10 @@ class Find:
         rows = self._scored_rows(pool, progress)
         for component in components(rows, info.width, self._examiner.low):
             if self._examiner.admits(component) and not self._in_one_tile(component):
-                self._paint(self._examine(component))
+                mark = self._examine(component)
+                if mark is not None:
+                    self._painter.add(mark)
+        self._painter.paint()
 
     def _in_one_tile(self, component: Component) -> bool:
         """Whether no tile but one can hold any of it, and that tile shows its surroundings."""
@@ -113,7 +118,7 @@ class Find:
         ahead = grid.columns + self._plan.ahead if contract.parallel else 2
         for scored in chain.from_iterable(ordered_map(pool, self._score, batches, ahead)):
             for mark in scored.marks:
-                self._paint(mark)
+                self._painter.add(mark)
             row = done.setdefault(scored.core.y, [])
             row.append(scored.score)
             progress.advance(scored.core.area)
@@ -171,16 +176,6 @@ class Find:
             return
         self._fill.write(tile.core, self._cutter.codec.decode(fill[core]))
 
-    def _paint(self, mark: Marked | None) -> None:
-        """Adds the mask of an artefact, which may stick out, to the frame's."""
-        if mark is None:
-            return
-        x, y, width, height = cv2.boundingRect(mark.mask)
-        marked = Window(mark.window.x + x, mark.window.y + y, width, height)
-        inside = marked.clip(self._mask.width, self._mask.height)
-        part = mark.mask[inside.relative_to(mark.window).slices]
-        self._mask.write(inside, np.maximum(part, self._mask.read(inside)[..., 0]))
-
 
 def quantise(score: Float) -> Bytes:
     """A score in [0, 1] as 0 to 255, rounded to the nearest; NaN counts as 0."""
@@ -193,7 +188,7 @@ def quantise(score: Float) -> Bytes:
 def mask_bands(mask: Spool, rows: int) -> Iterator[tuple[int, Bytes]]:
     """The mask from top to bottom: (first row, uint8 (rows, width))."""
     for window in bands(mask.width, mask.height, rows):
-        yield window.y, read_plane(mask, window)
+        yield window.y, mask.read(window)[..., 0]
 
 
 def _batches(tilings: Sequence[Tiling], size: int) -> Iterator[list[Tiling]]:

@@ -1,7 +1,6 @@
 """Looking at one candidate: may it be an artefact, is it one, and how far does it reach?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,20 +8,13 @@ from darkroom.geometry import Window
 from darkroom.mask import REPAIR, Component, ComponentRules, grow, pick
 from darkroom.options import CleanOptions
 from darkroom.pipeline.engine import backend_failed
+from darkroom.pipeline.paint import Marked
 from darkroom.protocols import ComponentJudge, Detector, MaskRefiner, Restorer
 from darkroom.scan import Bytes, FrameStats, Tile
 
 # A bounding box larger than this cannot be looked at as a whole within the memory budget; nothing
 # of that size is dust.
 LARGEST_CROP = 16_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """An artefact: uint8 mask, 0 or 255, over a window that may stick out of the image."""
-
-    window: Window
-    mask: Bytes
 
 
 class Examiner:
