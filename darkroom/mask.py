@@ -53,21 +53,17 @@ class ComponentRules:
     """Which components may be artefacts at all.
 
     Attributes:
-        high: some pixel must reach this value, 1 to 255.
         min_extent: shortest longer side in pixels.
         max_extent: longest longer side in pixels, or None.
     """
 
-    high: int = 1
     min_extent: float = 0.0
     max_extent: float | None = None
 
     def admit(self, component: Component) -> bool:
         """Whether the component passes."""
-        return (
-            component.peak >= self.high
-            and component.extent >= self.min_extent
-            and (self.max_extent is None or component.extent <= self.max_extent)
+        return component.extent >= self.min_extent and (
+            self.max_extent is None or component.extent <= self.max_extent
         )
 
 
@@ -101,13 +97,16 @@ class _Table:
 _JOIN = (np.minimum, np.minimum, np.maximum, np.maximum, np.add, np.maximum, np.minimum)
 
 
-def components(bands: Iterable[tuple[int, Bytes]], width: int, low: int = 1) -> Iterator[Component]:
+def components(
+    bands: Iterable[tuple[int, Bytes]], width: int, low: int = 1, high: int = 1
+) -> Iterator[Component]:
     """The components of the pixels at or above `low`, whatever bands the image comes in.
 
     Args:
         bands: (first row, uint8 (rows, width)) that follow one another from top to bottom.
         width: image columns.
         low: threshold, 1 to 255.
+        high: components whose peak is below this are left out.
 
     Yields:
         Each component once the band it ends in has come.
@@ -125,10 +124,10 @@ def components(bands: Iterable[tuple[int, Bytes]], width: int, low: int = 1) -> 
         last = group[len(unfinished.area) :][ends]
         goes_on = np.zeros(len(joined.area), np.bool_)
         goes_on[last] = True
-        yield from _describe(joined.where(~goes_on), width)
+        yield from _describe(joined.where(~goes_on & (joined.peak >= high)), width)
         unfinished, edge = joined.where(goes_on), runs.where(ends)
         seam = (np.cumsum(goes_on) - 1)[last]
-    yield from _describe(unfinished, width)
+    yield from _describe(unfinished.where(unfinished.peak >= high), width)
 
 
 def pick(values: Bytes, low: int, anchor: tuple[int, int]) -> NDArray[np.bool_]:

@@ -189,6 +189,8 @@ def read_padded(
     Returns:
         (window.height, window.width, samples) in the dtype that `read` gives.
     """
+    if Window(0, 0, width, height).contains(window):
+        return read(window)
     rows = reflect(window.y, window.bottom, height)
     columns = reflect(window.x, window.right, width)
     y, x = int(rows.min()), int(columns.min())

@@ -24,7 +24,7 @@ from darkroom.pipeline.engine import backend_failed, turns
 from darkroom.pipeline.examine import Examiner
 from darkroom.pipeline.paint import Marked, Painter
 from darkroom.pipeline.plan import Plan
-from darkroom.pipeline.progress import Progress, ordered_map
+from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
 from darkroom.protocols import Detector, Restorer
 from darkroom.scan import Bytes, Float, FrameStats, Tile
 
@@ -88,7 +88,8 @@ class Find:
         info = self._cutter.scan.info
         progress.stage("finding", info.width * info.height)
         rows = self._scored_rows(pool, progress)
-        for component in components(rows, info.width, self._examiner.low):
+        limits = self._examiner.low, self._examiner.high
+        for component in components(rows, info.width, *limits):
             if self._examiner.admits(component) and not self._in_one_tile(component):
                 mark = self._examine(component)
                 if mark is not None:
@@ -153,11 +154,14 @@ class Find:
     def _decided(self, tile: Tile, score: Bytes) -> Scored:
         """The tile with the artefacts that it holds by itself."""
         marks = []
-        for found in components([(0, score)], tile.core.width, self._examiner.low):
+        limits = self._examiner.low, self._examiner.high
+        for found in components([(0, score)], tile.core.width, *limits):
             component = found.shift(tile.core.x, tile.core.y)
             if self._examiner.admits(component) and self._in_one_tile(component):
                 crop = partial(part_of, tile, component.window)
-                marks.append(self._examiner.examine(component, score[found.window.slices], crop))
+                with SMALL_WORK:
+                    mark = self._examiner.examine(component, score[found.window.slices], crop)
+                marks.append(mark)
         return Scored(tile.core, score, [mark for mark in marks if mark])
 
     def _examine(self, component: Component) -> Marked | None:

@@ -27,6 +27,7 @@ class Examiner:
 
     Attributes:
         low: threshold of the quantised score that every pixel of a candidate reaches, 1 to 255.
+        high: the same for its strongest pixel.
         margin: pixels around a candidate that are looked at.
     """
 
@@ -38,9 +39,8 @@ class Examiner:
             int(np.clip(np.ceil(limit * 255), 1, 255))
             for limit in finder.thresholds(options.sensitivity)
         ]
-        self.low = limits[0]
+        self.low, self.high = limits[0], max(limits)
         self._rules = ComponentRules(
-            max(limits),
             options.min_size.pixels(stats.dpi) if options.min_size else 0.0,
             options.max_size.pixels(stats.dpi) if options.max_size else None,
         )

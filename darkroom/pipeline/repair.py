@@ -21,7 +21,7 @@ from darkroom.mask import Component, cells, pick
 from darkroom.options import Grain
 from darkroom.pipeline.cutting import Cutter, Held, as_channels, read_plane
 from darkroom.pipeline.engine import backend_failed
-from darkroom.pipeline.progress import Progress, ordered_map
+from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
 from darkroom.protocols import Inpainter
 from darkroom.scan import Bytes, Float, Pixels, Tile
 
@@ -105,8 +105,8 @@ class Repair:
         info = self.cutter.scan.info
         progress.stage("repairing", info.width * info.height)
         live: list[Patch] = []
-        # The next band is repaired while this one is on its way to the file.
-        for band in ordered_map(pool, self._band, self._jobs(parts), 2):
+        # The next bands are repaired while this one is on its way to the file.
+        for band in ordered_map(pool, self._band, self._jobs(parts), 3):
             live += band.patches
             after = band.before
             if live:
@@ -140,7 +140,8 @@ class Repair:
         near = window.grow(NEAR).clip(info.width, info.height)
         rows, marks = Held(self.cutter.scan.read, near), Held(self.mask.read, near)
         held = replace(self, cutter=replace(self.cutter, rows=rows), marks=marks)
-        patches = [held._patch(cell, part) for cell, part in jobs]
+        with SMALL_WORK:
+            patches = [held._patch(cell, part) for cell, part in jobs]
         return Band(window, rows.read(window), marks.read(window)[..., 0], patches)
 
     def _plane(self, window: Window) -> Bytes:

@@ -120,11 +120,11 @@ def find_artefacts(
     plan = make_plan(info, engine, machine)
     codec = Codec.of(info, float_white(scan))
     cutter = Cutter(scan, codec, infrared)
-    stats = survey(scan, codec, options.polarity)
     scratch = Scratch(machine.scratch)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(plan.jobs))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        stats = survey(scan, codec, options.polarity, pool)
 
         def spool(samples: int, dtype: object) -> Spool:
             made = scratch.spool(info.width, info.height, samples, np.dtype(dtype))  # type: ignore[call-overload]
