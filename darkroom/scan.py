@@ -189,14 +189,18 @@ def read_padded(
     Returns:
         (window.height, window.width, samples) in the dtype that `read` gives.
     """
+    if Window(0, 0, width, height).contains(window):
+        return read(window)
     rows = reflect(window.y, window.bottom, height)
     columns = reflect(window.x, window.right, width)
     y, x = int(rows.min()), int(columns.min())
     inside = Window(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
     pixels = read(inside)
-    if inside == window:
-        return pixels
-    return np.take(np.take(pixels, rows - y, axis=0), columns - x, axis=1)
+    if inside.height != window.height or inside.y != window.y:
+        pixels = np.take(pixels, rows - y, axis=0)
+    if inside.width != window.width or inside.x != window.x:
+        pixels = np.take(pixels, columns - x, axis=1)
+    return pixels
 
 
 def reflect(start: int, stop: int, size: int) -> NDArray[np.intp]:

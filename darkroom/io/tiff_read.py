@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -28,8 +29,9 @@ from darkroom.scan import Pixels, ScanInfo
 
 # The most that a byte of each codec can expand to; more means a damaged header.
 _EXPANSION = {codecs.PACKBITS: 64, codecs.LZW: 4096, codecs.DEFLATE: 1040, codecs.OLD_DEFLATE: 1040}
-_JOINED_READ = 16 << 20
-_JOINED_SPAN = 2 << 20  # bytes, of a window narrower than the image
+_JOINED_WHOLE = 16 << 20  # bytes read at a time where whole rows are wanted
+_JOINED_READ = 2 << 20  # and where only a part of each is,
+_JOINED_ROW = 128 << 10  # if a row has no more bytes than this
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -151,37 +153,18 @@ class TiffScan:
             at = self._offsets[plane * self._down + rows // self._rows]
             at = at + rows % self._rows * row_bytes + window.x * pixel
             target = out[..., plane : plane + 1] if self._planes > 1 else out
-            if self._place_joined(target, at, row_bytes, pixel, stored):
-                continue
-            whole = window.width == self._columns
-            most = (_JOINED_READ // row_bytes or 1) if whole else 1
-            for start, stop in _runs(at, row_bytes, most):
-                data = self._file.read(int(at[start]), (stop - start) * window.width * pixel)
+            # A read costs as much as copying what lies to the left and right of a few rows, and
+            # threads would queue for the interpreter after each.
+            joined = _JOINED_READ if row_bytes <= _JOINED_ROW else 0
+            if window.width == self._columns:
+                joined = _JOINED_WHOLE
+            for start, stop in _runs(at, row_bytes, joined // row_bytes or 1):
+                span = (stop - start - 1) * row_bytes + window.width * pixel
+                data = self._file.read(int(at[start]), span)
                 shape = (stop - start, window.width, self._coding.samples)
-                target[start:stop] = np.frombuffer(data, stored).reshape(shape)
+                strides = (row_bytes, pixel, stored.itemsize)
+                target[start:stop] = np.ndarray(shape, stored, data, strides=strides)
         return out
-
-    def _place_joined(
-        self,
-        target: Pixels,
-        at: NDArray[np.int64],
-        row_bytes: int,
-        pixel: int,
-        stored: np.dtype[Any],
-    ) -> bool:
-        """Fills a small window in one read of all between its corners; False where it is not small.
-
-        A read a row costs more than the bytes to the left and right, and threads would queue for
-        the interpreter after each.
-        """
-        height, width, samples = target.shape
-        span = int(at[-1] - at[0]) + width * pixel if height else 0
-        if height < 2 or span > _JOINED_SPAN or (np.diff(at) != row_bytes).any():
-            return False
-        data = self._file.read(int(at[0]), span)
-        strides = (row_bytes, pixel, stored.itemsize)
-        target[...] = np.ndarray((height, width, samples), stored, data, strides=strides)
-        return True
 
     def _read_segments(self, window: Window) -> Pixels:
         out = np.empty((window.height, window.width, self.info.samples), self.info.dtype)
@@ -342,8 +325,7 @@ def page_coding(page: Page, dtype: np.dtype[Any]) -> Coding:
 
 def _runs(offsets: NDArray[np.int64], step: int, most: int) -> Iterator[tuple[int, int]]:
     """Index ranges of at most `most` offsets that follow each other by exactly `step`."""
-    start = 0
-    for i in range(1, len(offsets) + 1):
-        if i == len(offsets) or offsets[i] - offsets[i - 1] != step or i - start >= most:
-            yield start, i
-            start = i
+    breaks = (np.flatnonzero(np.diff(offsets) != step) + 1).tolist()
+    for first, end in pairwise((0, *breaks, len(offsets))):
+        for start in range(first, end, most):
+            yield start, min(start + most, end)

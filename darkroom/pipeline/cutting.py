@@ -1,14 +1,33 @@
 """Cutting tiles and crops out of a scan, its mask and its scores."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from darkroom.geometry import Window
-from darkroom.io.scratch import Spool
 from darkroom.pipeline.codec import Codec
-from darkroom.scan import Bytes, Float, Scan, Tile, read_padded
+from darkroom.scan import Bytes, Float, Pixels, Scan, Tile, read_padded
+
+
+class Held:
+    """Rows of a scan or spool kept in memory; whatever else is asked for is read as before.
+
+    Args:
+        read: gives the pixels of a window inside the image.
+        rows: the window to keep.
+    """
+
+    def __init__(self, read: Callable[[Window], Pixels], rows: Window) -> None:
+        self._read, self._rows = read, rows
+        self._pixels = read(rows)
+
+    def read(self, window: Window) -> Pixels:
+        """The pixels of a window inside the image, for the caller to keep."""
+        if not self._rows.contains(window):
+            return self._read(window)
+        return self._pixels[window.relative_to(self._rows).slices].copy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +38,13 @@ class Cutter:
         scan: the pixels.
         codec: their encoding.
         infrared: an open scan of the infrared plane, the picture's size, or None.
+        rows: some rows of the scan in memory.
     """
 
     scan: Scan
     codec: Codec
     infrared: Scan | None = None
+    rows: Held | None = None
 
     def tile(
         self,
@@ -34,7 +55,8 @@ class Cutter:
     ) -> Tile:
         """The tile of `read`, mirrored where it sticks out of the image."""
         info = self.scan.info
-        samples = read_padded(self.scan.read, info.width, info.height, read)
+        source = self.rows or self.scan
+        samples = read_padded(source.read, info.width, info.height, read)
         image = as_channels(self.codec.encode(samples[..., : info.channels]), channels)
         return Tile(core, read, image, mask, self._infrared(read))
 
@@ -48,6 +70,13 @@ class Cutter:
         return samples.astype(np.float32) / np.float32(np.iinfo(info.dtype).max)
 
 
+def part_of(tile: Tile, core: Window, read: Window, mask: Bytes) -> Tile:
+    """The part of a tile within `read`, which answers for `core` and has a mask."""
+    part = read.relative_to(tile.read).slices
+    infrared = None if tile.infrared is None else tile.infrared[part].copy()
+    return Tile(core, read, tile.image[part].copy(), mask, infrared)
+
+
 def as_channels(image: Float, channels: Literal["gray", "rgb", "any"]) -> Float:
     """The image with the number of channels a contract asks for."""
     if channels == "gray" and image.shape[2] == 3:
@@ -58,7 +87,7 @@ def as_channels(image: Float, channels: Literal["gray", "rgb", "any"]) -> Float:
     return image
 
 
-def read_plane(spool: Spool, window: Window) -> Bytes:
+def read_plane(read: Callable[[Window], Pixels], width: int, height: int, window: Window) -> Bytes:
     """One-sample pixels of a window that may stick out: uint8 (H, W), mirrored outside."""
-    plane: Bytes = read_padded(spool.read, spool.width, spool.height, window)[..., 0]
+    plane: Bytes = read_padded(read, width, height, window)[..., 0]
     return plane

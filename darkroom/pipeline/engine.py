@@ -2,9 +2,12 @@
 
 import importlib
 import inspect
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 
 from darkroom.errors import BackendError, DarkroomError
+from darkroom.geometry import Window
 from darkroom.options import CleanOptions
 from darkroom.plugins.manager import Plugins, load_object, make_options
 from darkroom.protocols import Backend, BackendSpec, Detector, Device, Inpainter, Restorer
@@ -111,3 +114,16 @@ def _load(spec: BackendSpec, options: CleanOptions, device: Device) -> Backend:
     if inspect.isclass(backend) or not isinstance(backend, wanted):
         raise BackendError(f"{spec.factory} does not make a {spec.kind}")
     return backend
+
+
+def turns(backend: Backend) -> AbstractContextManager[object]:
+    """What threads hold while they use the backend: one at a time if it wants that."""
+    return nullcontext() if backend.contract.parallel else Lock()
+
+
+def backend_failed(name: str, error: Exception, where: Window) -> BackendError:
+    """The error for a backend that raised on some part of a scan."""
+    return BackendError(
+        f"backend {name!r} failed at x={where.x}, y={where.y}: {type(error).__name__}: {error}",
+        hint="This is a fault of the backend; nothing was written.",
+    )

@@ -16,7 +16,7 @@ from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.cutting import Cutter
 from darkroom.pipeline.detect import Find, mask_bands
 from darkroom.pipeline.engine import Engine
-from darkroom.pipeline.plan import Plan, limit_arenas, make_plan
+from darkroom.pipeline.plan import Plan, make_plan, tune_malloc
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Repair
 from darkroom.pipeline.survey import float_white, survey
@@ -113,18 +113,18 @@ def find_artefacts(
     import cv2
 
     cv2.setNumThreads(1)  # threads are ours; two layers of them only fight
-    limit_arenas()
+    tune_malloc()
     info = scan.info
     for other in (mask, exclude):
         _same_size(scan, other)
     plan = make_plan(info, engine, machine)
     codec = Codec.of(info, float_white(scan))
     cutter = Cutter(scan, codec, infrared)
-    stats = survey(scan, codec, options.polarity)
     scratch = Scratch(machine.scratch)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(plan.jobs))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        stats = survey(scan, codec, options.polarity, pool)
 
         def spool(samples: int, dtype: object) -> Spool:
             made = scratch.spool(info.width, info.height, samples, np.dtype(dtype))  # type: ignore[call-overload]
