@@ -11,7 +11,7 @@ from darkroom.errors import InputError, OutputError, UsageError
 from darkroom.geometry import Window
 from darkroom.io import tiff_tags as T
 from darkroom.io.atomic import AtomicFile, writing
-from darkroom.io.encoding import icc_encoding
+from darkroom.io.encoding import icc_judgement
 from darkroom.io.exif import exif_of_tags, exif_orientation, exif_resolution
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
 from darkroom.io.ifd import UNDEFINED
@@ -78,7 +78,9 @@ def _describe(path: Path, head: bytes, max_pixels: int) -> ScanInfo:
             hint="convert it to TIFF first",
         )
     metadata, icc, resolution = _metadata(head)
-    encoding = icc_encoding(icc) if icc else Encoding.GAMMA  # JFIF and EXIF mean sRGB
+    encoding, reason = icc_judgement(icc)
+    if not icc:
+        encoding, reason = Encoding.GAMMA, "JPEGs without an ICC profile mean sRGB"
     return ScanInfo(
         path=path,
         format="jpeg",
@@ -87,7 +89,7 @@ def _describe(path: Path, head: bytes, max_pixels: int) -> ScanInfo:
         channels=size.components,
         dtype=np.dtype(np.uint8),
         photometric="rgb" if size.components == 3 else "minisblack",
-        profile=ColorProfile(icc, encoding),
+        profile=ColorProfile(icc, encoding, reason),
         resolution=resolution or exif_resolution(metadata.exif),
         orientation=exif_orientation(metadata.exif),
         metadata=metadata,

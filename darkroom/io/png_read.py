@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from darkroom.errors import InputError
 from darkroom.geometry import Window
-from darkroom.io.encoding import icc_encoding
+from darkroom.io.encoding import icc_judgement
 from darkroom.io.exif import exif_orientation, exif_resolution
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
 from darkroom.io.scratch import Scratch, Spool
@@ -173,13 +173,14 @@ def _profile(first: dict[str, bytes]) -> ColorProfile:
     if "iCCP" in first:
         _, _, rest = first["iCCP"].partition(b"\0")
         icc = _inflate(rest[1:])
-    encoding = icc_encoding(icc)
+    encoding, reason = icc_judgement(icc)
     if icc is None and "sRGB" in first:
-        encoding = Encoding.GAMMA
+        encoding, reason = Encoding.GAMMA, "its sRGB chunk"
     elif icc is None and len(first.get("gAMA", b"")) == 4:
         gamma = struct.unpack(">I", first["gAMA"])[0]
         encoding = Encoding.LINEAR if abs(gamma - 100_000) < 5_000 else Encoding.GAMMA
-    return ColorProfile(icc, encoding)
+        reason = f"its gAMA chunk: gamma {100_000 / max(1, gamma):.2f}"
+    return ColorProfile(icc, encoding, reason)
 
 
 def _text(name: str, body: bytes) -> Iterator[tuple[str, str]]:

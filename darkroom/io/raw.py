@@ -86,7 +86,9 @@ def _describe(path: Path, raw: Any, max_pixels: int) -> ScanInfo:
         dtype=np.dtype(np.uint16),
         photometric="rgb" if raw.num_colors > 1 else "minisblack",
         profile=ColorProfile(
-            linear_srgb_profile() if raw.num_colors > 1 else None, Encoding.LINEAR
+            linear_srgb_profile() if raw.num_colors > 1 else None,
+            Encoding.LINEAR,
+            "LibRaw develops it to linear samples",
         ),
         orientation=_ORIENTATIONS.get(raw.sizes.flip, 1),
         metadata=Metadata(tags=tuple(tags)),
