@@ -15,7 +15,7 @@ from darkroom.io.encoding import icc_judgement
 from darkroom.io.exif import exif_of_tags, exif_orientation, exif_resolution
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
 from darkroom.io.ifd import UNDEFINED
-from darkroom.io.jpeg_header import jpeg_size, segments
+from darkroom.io.jpeg_header import coefficient_bytes, jpeg_size, segments
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.spooled import SpooledScan
 from darkroom.scan import ColorProfile, Encoding, Metadata, Pixels, ScanInfo, Tag
@@ -26,7 +26,9 @@ APP1, APP2, APP13, COMMENT = 0xE1, 0xE2, 0xED, 0xFE
 HEADER = 32 << 20  # bytes at the start that hold all metadata
 LARGEST_SEGMENT = 65533
 QUALITY = 95
-_WHOLE_LIMIT = 3 << 30  # bytes of pixels; libjpeg gives them in one piece
+_BLOCK = 1 << 20
+_decode_into: Any = imagecodecs.jpeg8_decode  # it takes arrays too, which its annotation lacks
+_EXPANSION = 2048  # a flat block of 64 samples takes at least two bits
 
 
 def open_jpeg(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch) -> SpooledScan:
@@ -38,16 +40,18 @@ def open_jpeg(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch
     file = PositionedFile(path)
     try:
         with reading(path, "JPEG file"):
-            info = _describe(path, file.head(HEADER), max_pixels)
+            head = file.head(HEADER)
+            info = _describe(path, head, max_pixels)
+            coefficients = coefficient_bytes(head)
+        if info.nbytes > file.size * _EXPANSION:
+            raise InputError(f"{path}: too short for its size", hint=TRUNCATED_HINT)
+        if coefficients:
+            reason = "a progressive JPEG has to be decoded as a whole"
+            scratch.require_memory(path, coefficients, reason)
 
         def decode(spool: Spool) -> None:
-            data = file.read(0, file.size)
-            require_end(path, data)
-            pixels = np.asarray(imagecodecs.jpeg_decode(data))
-            pixels = pixels.reshape(*pixels.shape[:2], -1)
-            if pixels.shape != (spool.height, spool.width, spool.samples):
-                raise InputError(f"{path}: holds another image than its header says")
-            spool.write(Window(0, 0, spool.width, spool.height), pixels)
+            require_end(path, file)
+            decode_jpeg(path, file, spool, scratch)
 
         return SpooledScan(info, decode, scratch, file.close)
     except BaseException:
@@ -55,11 +59,39 @@ def open_jpeg(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch
         raise
 
 
-def require_end(path: Path, data: bytes) -> None:
+def require_end(path: Path, file: PositionedFile) -> None:
     """Refuse a stream without its end marker, which libjpeg would fill up with grey."""
-    start = data.find(b"\xff\xda")
-    if data.find(b"\xff\xd9", start) < 0:
-        raise InputError(f"{path}: truncated: its end marker is missing", hint=TRUNCATED_HINT)
+    seen, last = False, b""
+    for at in range(0, file.size, _BLOCK):
+        block = last + file.read(at, min(_BLOCK, file.size - at))
+        start = 0 if seen else block.find(b"\xff\xda")
+        if start >= 0:
+            seen = True
+            if block.find(b"\xff\xd9", start) >= 0:
+                return
+        last = block[-1:]
+    raise InputError(f"{path}: truncated: its end marker is missing", hint=TRUNCATED_HINT)
+
+
+def decode_jpeg(path: Path, file: PositionedFile, spool: Spool, scratch: Scratch) -> None:
+    """Decode a JPEG file into a spool, with neither of them in memory as a whole.
+
+    The stream is copied first: libjpeg wants it as memory, and a source that vanishes or shrinks
+    under a mapping would end the process.
+    """
+    shape = (spool.height, spool.width, spool.samples)
+    with scratch.spool(file.size, 1, 1, np.uint8) as packed:
+        for at in range(0, file.size, _BLOCK):
+            count = min(_BLOCK, file.size - at)
+            block = np.frombuffer(file.read(at, count), np.uint8)
+            packed.write(Window(at, 0, count, 1), block)
+        with packed.mapped() as data, spool.mapped() as pixels:
+            size = jpeg_size(data[0, : min(file.size, HEADER), 0].tobytes())
+            if (size.height, size.width, size.components) != shape:
+                raise InputError(f"{path}: holds another image than its header says")
+            flat = pixels if spool.samples > 1 else pixels[..., 0]
+            _decode_into(data.ravel(), out=flat)
+            del data, pixels, flat
 
 
 def _describe(path: Path, head: bytes, max_pixels: int) -> ScanInfo:
@@ -72,11 +104,6 @@ def _describe(path: Path, head: bytes, max_pixels: int) -> ScanInfo:
         )
     if size.bits != 8:
         raise InputError(f"{path}: {size.bits}-bit JPEGs are not supported")
-    if size.width * size.height * size.components > _WHOLE_LIMIT:
-        raise InputError(
-            f"{path}: {size.width} x {size.height} pixels are too many for a JPEG",
-            hint="convert it to TIFF first",
-        )
     metadata, icc, resolution = _metadata(head)
     encoding, reason = icc_judgement(icc)
     if not icc:

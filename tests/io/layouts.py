@@ -14,8 +14,8 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import tifffile
+from pictures import make_picture as small_picture
 from PIL import Image
-from pictures import make_picture
 
 from darkroom.io.encoding import linear_srgb_profile
 
@@ -61,6 +61,17 @@ class Layout:
 
 
 LAYOUTS: list[Layout] = []
+
+
+def make_picture(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:
+    """As in `pictures`; a large one repeats a small one, shifted from row to row of pieces."""
+    height, width = shape[:2]
+    if height * width <= 1 << 18:
+        return small_picture(shape, dtype, seed)
+    piece = small_picture((256, 320, *shape[2:]), dtype, seed)
+    across = np.concatenate([piece] * -(-width // 320), axis=1)[:, :width]
+    down = [np.roll(across, 37 * i, axis=1) for i in range(-(-height // 256))]
+    return np.concatenate(down)[:height]
 
 
 def layout(title: str, suffix: str = ".tif") -> Callable[..., Any]:
@@ -235,7 +246,9 @@ def _(path: Path, size: tuple[int, int]) -> Expected:
     with tifffile.TiffWriter(path) as tif:
         thumbnail = make_picture((16, 24, 3), "u1", seed=7)
         tif.write(thumbnail, photometric="rgb", subfiletype=1, subifds=1, **options)
-        tif.write(pixels, photometric=LINEAR_RAW, planarconfig="contig", metadata=None)
+        tif.write(
+            pixels, photometric=LINEAR_RAW, planarconfig="contig", metadata=None, software=False
+        )
         tif.write(infrared, photometric="minisblack", subfiletype=2, metadata=None)
     _set_subfile(path, 1, MASK_PAGE)
     kept |= _dng_kept("Plustek OpticFilm 8200i")
