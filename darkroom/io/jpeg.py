@@ -17,7 +17,7 @@ from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, readin
 from darkroom.io.ifd import UNDEFINED
 from darkroom.io.jpeg_header import coefficient_bytes, jpeg_size, segments
 from darkroom.io.scratch import Scratch, Spool
-from darkroom.io.spooled import SpooledScan
+from darkroom.io.spooled import BAND_MEMORY, SpooledScan
 from darkroom.scan import ColorProfile, Encoding, Metadata, Pixels, ScanInfo, Tag
 
 EXIF_MARK, XMP_MARK = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
@@ -53,7 +53,8 @@ def open_jpeg(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch
             require_end(path, file)
             decode_jpeg(path, file, spool, scratch)
 
-        return SpooledScan(info, decode, scratch, file.close)
+        memory = BAND_MEMORY + coefficients
+        return SpooledScan(info, decode, scratch, file.close, memory=memory, further_disk=file.size)
     except BaseException:
         file.close()
         raise

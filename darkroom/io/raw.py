@@ -52,7 +52,7 @@ def open_raw(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch)
             raise InputError(f"{path}: LibRaw gives {pixels.shape[1]} x {pixels.shape[0]} pixels")
         spool.write(Window(0, 0, spool.width, spool.height), pixels)
 
-    return SpooledScan(info, decode, scratch)
+    return SpooledScan(info, decode, scratch, memory=needed)
 
 
 @contextmanager

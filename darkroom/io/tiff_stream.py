@@ -18,6 +18,8 @@ from darkroom.io.tiff_codecs import Coding, SegmentError
 
 BLOCK = 1 << 20  # compressed bytes read at a time
 _MOST_EXPANSION = 40_000  # of ZSTD, whose blocks of 128 KiB take four bytes at least
+STREAMED = (codecs.NONE, codecs.LZW, codecs.DEFLATE, codecs.OLD_DEFLATE)  # by their codecs
+MAPPED_MEMORY = 16 << 20  # what of a spool is in memory while a codec fills it, about
 Read = Callable[[int, int], bytes]
 
 

@@ -60,6 +60,8 @@ class Layout:
         return "".join(c if c.isalnum() else "-" for c in self.title.lower()) + self.suffix
 
 
+# What the page of the picture says itself where the rest stands in the first directory.
+SUB_PAGE = {"metadata": None, "software": False, "resolution": (4000, 4000), "resolutionunit": 2}
 LAYOUTS: list[Layout] = []
 
 
@@ -164,8 +166,7 @@ def _scanner_dng(path: Path, size: tuple[int, int], samples: int) -> Expected:
             photometric=LINEAR_RAW if samples > 1 else "minisblack",
             planarconfig="contig" if samples > 1 else None,
             rowsperstrip=32,
-            metadata=None,
-            software=False,
+            **SUB_PAGE,
         )
     if samples == 1:  # tifffile thinks LinearRaw must have three samples
         with tifffile.TiffFile(path, mode="r+b") as tif:
@@ -199,7 +200,7 @@ def _(path: Path, size: tuple[int, int]) -> Expected:
         tif.write(
             iter([packed]), shape=pixels.shape, dtype="u2", photometric=LINEAR_RAW,
             compression="jpeg", planarconfig="contig", rowsperstrip=size[0], bitspersample=16,
-            metadata=None, software=False,
+            **SUB_PAGE,
         )  # fmt: skip
     kept |= _dng_kept("Nikon LS-5000 ED")
     return Expected(pixels, pixels[..., 3], "sample", "linear", kept)
@@ -246,9 +247,7 @@ def _(path: Path, size: tuple[int, int]) -> Expected:
     with tifffile.TiffWriter(path) as tif:
         thumbnail = make_picture((16, 24, 3), "u1", seed=7)
         tif.write(thumbnail, photometric="rgb", subfiletype=1, subifds=1, **options)
-        tif.write(
-            pixels, photometric=LINEAR_RAW, planarconfig="contig", metadata=None, software=False
-        )
+        tif.write(pixels, photometric=LINEAR_RAW, planarconfig="contig", **SUB_PAGE)
         tif.write(infrared, photometric="minisblack", subfiletype=2, metadata=None)
     _set_subfile(path, 1, MASK_PAGE)
     kept |= _dng_kept("Plustek OpticFilm 8200i")
@@ -288,7 +287,7 @@ def _(path: Path, size: tuple[int, int]) -> Expected:
     with tifffile.TiffWriter(path, byteorder=">") as tif:
         preview = make_picture((16, 24, 3), "u1", seed=7)
         tif.write(preview, photometric="rgb", subfiletype=1, subifds=1, **options)
-        tif.write(pixels, photometric="rgb", subfiletype=0, metadata=None, software=False)
+        tif.write(pixels, photometric="rgb", subfiletype=0, **SUB_PAGE)
     return Expected(pixels, tags=kept)
 
 
