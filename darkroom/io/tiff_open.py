@@ -178,6 +178,8 @@ def _check_samples(path: Path, page: Page) -> None:
     odd = page.samples not in (1, 3) and page.photometric != LINEAR_RAW
     if page.compression == 7 and not page.planar and odd:
         raise InputError(f"{path}: JPEG with extra samples is not supported", hint=CONVERT_HINT)
+    if page.samples > 1 and page.first(T.PLANAR, 1) not in (1, 2):
+        raise InputError(f"{path}: the order of its samples is unknown", hint=CONVERT_HINT)
     if page.first(T.FILL_ORDER, 1) not in (1, 2):
         raise InputError(f"{path}: its bit order is unknown", hint=CONVERT_HINT)
 
