@@ -180,12 +180,29 @@ def as_others_see_it(path: Path, scan: Scan) -> Pixels | None:
     return found.reshape(info.height, info.width, info.samples)
 
 
+class Complaints(logging.Handler):
+    """Remembers whether anything was logged."""
+
+    heard = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Something was."""
+        self.heard = True
+
+
 def _by_tifffile(path: Path, first: int, planar: bool) -> Pixels | None:
-    """The page whose pixels start at an offset: (H, W[, samples])."""
+    """The page whose pixels start at an offset: (H, W[, samples]).
+
+    Where tifffile complains of the file it goes on and guesses, so nothing can be compared.
+    """
+    logger, complaints = logging.getLogger("tifffile"), Complaints(logging.WARNING)
+    logger.handlers, logger.propagate = [complaints], False
     with tifffile.TiffFile(path) as tif:
         pages = [page for top in tif.pages for page in (top, *(top.pages or ()))]
         page = next(page for page in pages if page.dataoffsets[:1] == (first,))
         pixels = page.asarray()
+    if complaints.heard:
+        return None
     return np.moveaxis(pixels, 0, -1) if planar else pixels
 
 
@@ -199,7 +216,6 @@ def run(task: tuple[int, int, float]) -> tuple[Counter[tuple[str, str]], list[st
         raise TimeoutError(f"more than {limit:.0f} s")
 
     signal.signal(signal.SIGALRM, too_slow)
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         for i, (name, data) in enumerate(cases(number, seed)):
             path = Path(folder) / name
