@@ -108,16 +108,21 @@ class Trial:
         done = [name for name in names if name in self.truth]
         self.counts["finished outputs checked"] += len(done)
         hidden = sum(path.name.startswith(".") for path in self.outputs.iterdir())
-        self.counts["kills that left a hidden temporary file"] += hidden > 0
-        self.counts["kills between files"] += 0 < len(done) < len(self.truth)
+        self.counts["hidden temporary files left by kills while one was written"] += hidden
         for path in self.outputs.glob(".*"):
             path.unlink()
 
     def run(self, rng: random.Random) -> None:
-        """One run, killed at a random moment unless it is through before."""
+        """One run, killed at a random moment unless it is through before.
+
+        Every other moment is one at which a file is being written, which at random is rare.
+        """
         missing = len(self.truth) - len(self.truth.keys() & digests(self.outputs).keys())
+        whole = self.seconds * (0.2 + missing / len(self.truth))
         child = start(self.scans, self.outputs)
-        status = wait(child, rng.uniform(0, self.seconds * missing / len(self.truth)))
+        status = wait(child, rng.uniform(0, whole))
+        if status is None and rng.random() < 0.5:
+            status = self._wait_for_writing(child, rng)
         if status is None:
             os.kill(child, signal.SIGKILL)
             if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL:
@@ -126,6 +131,13 @@ class Trial:
             return
         assert status == 0, f"a run ended with {status}"
         self.finish()
+
+    def _wait_for_writing(self, child: int, rng: random.Random) -> int | None:
+        """Wait until a temporary file is there, and a little more; the exit status if it ended."""
+        while not any(path.name.startswith(".") for path in self.outputs.iterdir()):
+            if (status := wait(child, 0)) is not None:
+                return status
+        return wait(child, rng.uniform(0, 0.05))
 
     def finish(self) -> None:
         """All outputs must be there; start anew."""

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 
 from darkroom.errors import InputError, OutputError, UsageError
 from darkroom.geometry import Window
@@ -80,19 +81,31 @@ def decode_jpeg(path: Path, file: PositionedFile, spool: Spool, scratch: Scratch
     The stream is copied first: libjpeg wants it as memory, and a source that vanishes or shrinks
     under a mapping would end the process.
     """
-    shape = (spool.height, spool.width, spool.samples)
     with scratch.spool(file.size, 1, 1, np.uint8) as packed:
         for at in range(0, file.size, _BLOCK):
             count = min(_BLOCK, file.size - at)
             block = np.frombuffer(file.read(at, count), np.uint8)
             packed.write(Window(at, 0, count, 1), block)
-        with packed.mapped() as data, spool.mapped() as pixels:
-            size = jpeg_size(data[0, : min(file.size, HEADER), 0].tobytes())
-            if (size.height, size.width, size.components) != shape:
-                raise InputError(f"{path}: holds another image than its header says")
-            flat = pixels if spool.samples > 1 else pixels[..., 0]
-            _decode_into(data.ravel(), out=flat)
-            del data, pixels, flat
+        with packed.mapped() as data:
+            try:
+                _decode_mapped(path, data.ravel(), spool)
+            finally:
+                del data  # or the traceback of an error would keep the mapping
+
+
+def _decode_mapped(path: Path, data: NDArray[np.uint8], spool: Spool) -> None:
+    """Decode a stream, uint8 (n,), into a spool."""
+    size = jpeg_size(data[:HEADER].tobytes())
+    if (size.height, size.width, size.components) != (spool.height, spool.width, spool.samples):
+        raise InputError(f"{path}: holds another image than its header says")
+    try:
+        with spool.mapped() as pixels:
+            try:
+                _decode_into(data, out=pixels if spool.samples > 1 else pixels[..., 0])
+            finally:
+                del pixels
+    finally:
+        del data
 
 
 def _describe(path: Path, head: bytes, max_pixels: int) -> ScanInfo:

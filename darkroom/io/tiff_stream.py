@@ -152,9 +152,18 @@ def _unpack_into(segment: Segment, raw: Spool, scratch: Scratch) -> None:
         for piece in segment.pieces():
             packed.write(Window(at, 0, len(piece), 1), np.frombuffer(piece, np.uint8))
             at += len(piece)
-        with packed.mapped() as stored, raw.mapped() as out:
-            decoded = codecs.decode_into(stored.ravel(), out.ravel(), segment.coding, out.shape)
-            del stored, out
+        with packed.mapped() as stored:
+            try:
+                with raw.mapped() as out:
+                    try:
+                        shape = out.shape
+                        decoded = codecs.decode_into(
+                            stored.ravel(), out.ravel(), segment.coding, shape
+                        )
+                    finally:
+                        del out
+            finally:
+                del stored  # or the traceback of an error would keep the mapping
     if decoded < segment.rows * segment.row_bytes:
         raise SegmentError(f"a segment holds {decoded} bytes of {segment.rows * segment.row_bytes}")
 
