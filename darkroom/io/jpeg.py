@@ -86,7 +86,7 @@ def decode_jpeg(path: Path, file: PositionedFile, spool: Spool, scratch: Scratch
             count = min(_BLOCK, file.size - at)
             block = np.frombuffer(file.read(at, count), np.uint8)
             packed.write(Window(at, 0, count, 1), block)
-        with packed.mapped() as data:
+        with packed.mapped(written=True) as data:
             try:
                 _decode_mapped(path, data.ravel(), spool)
             finally:
@@ -99,7 +99,7 @@ def _decode_mapped(path: Path, data: NDArray[np.uint8], spool: Spool) -> None:
     if (size.height, size.width, size.components) != (spool.height, spool.width, spool.samples):
         raise InputError(f"{path}: holds another image than its header says")
     try:
-        with spool.mapped() as pixels:
+        with spool.mapped(written=False) as pixels:
             try:
                 _decode_into(data, out=pixels if spool.samples > 1 else pixels[..., 0])
             finally:

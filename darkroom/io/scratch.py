@@ -1,5 +1,6 @@
 """Disk spools: pixel arrays that live in unnamed temporary files instead of memory."""
 
+import errno
 import mmap
 import os
 import tempfile
@@ -102,7 +103,7 @@ class Spool:
             offset, view = offset + done, view[done:]
 
     @contextmanager
-    def mapped(self) -> Iterator[NDArray[Any]]:
+    def mapped(self, *, written: bool) -> Iterator[NDArray[Any]]:
         """The whole array, (height, width, samples), as memory that the file backs.
 
         For decoders that read or fill an array in one call and cannot be given a part of it.
@@ -110,11 +111,15 @@ class Spool:
         milliseconds, so that the array never lies whole in memory; decoders must therefore
         release the interpreter lock, as those of imagecodecs do.
 
+        Args:
+            written: whether all of the array has been written; otherwise none of it has.
+
         Raises:
             OutputError: if the disk is full.
         """
-        with writing(self._name):
-            _reserve(self._file, self.nbytes)
+        if not written:
+            with writing(self._name):
+                _reserve(self._file, self.nbytes)
         memory = mmap.mmap(self._fd, self.nbytes)
         shape = (self.height, self.width, self.samples)
         try:
@@ -181,8 +186,13 @@ def _reserve(file: IO[bytes], count: int) -> None:
         OSError: if there is not enough.
     """
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, count)
-        return
+        try:
+            os.posix_fallocate(file.fileno(), 0, count)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+    # Without help of the file system: write it.
     file.seek(0)
     for start in range(0, count, len(_ZEROS)):
         file.write(_ZEROS[: count - start])

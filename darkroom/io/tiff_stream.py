@@ -152,9 +152,9 @@ def _unpack_into(segment: Segment, raw: Spool, scratch: Scratch) -> None:
         for piece in segment.pieces():
             packed.write(Window(at, 0, len(piece), 1), np.frombuffer(piece, np.uint8))
             at += len(piece)
-        with packed.mapped() as stored:
+        with packed.mapped(written=True) as stored:
             try:
-                with raw.mapped() as out:
+                with raw.mapped(written=False) as out:
                     try:
                         shape = out.shape
                         decoded = codecs.decode_into(

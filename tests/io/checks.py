@@ -1,12 +1,12 @@
 """What darkroom makes of a file of each layout, as the columns of the table in docs/formats.md.
 
-Tests assert every cell; `python docs/generate.py` prints the same cells into the page.
+Tests compare every cell of the page; `python docs/generate.py --layouts` writes it anew.
 """
 
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -134,16 +134,30 @@ def _status(name: str) -> int:
     return int(next(line for line in lines if line.startswith(name)).split()[1]) * 1024
 
 
-def table() -> list[dict[str, Any]]:
-    """All rows: the title of each layout and its cells."""
-    rows = []
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
+BEGIN, END = "<!-- layouts: python docs/generate.py --layouts -->", "<!-- end of layouts -->"
+HEADER = "| layout | opens | infrared found | pixels exact | tags kept | streams |"
+WORDS = {True: "yes", False: "no", None: "–"}
+
+
+def table() -> str:
+    """The table of the page, every cell measured now."""
+    lines = [HEADER, "|---|---|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
         for layout in LAYOUTS:
-            cells = check(layout, folder)
-            cells.streams = streams(layout, folder)
-            rows.append({"layout": layout.title, **asdict(cells)})
-    return rows
+            cells = check(layout, Path(name))
+            cells.streams = streams(layout, Path(name))
+            words = [WORDS[value] for value in astuple(cells)]
+            lines.append(f"| {' | '.join([layout.title, *words])} |")
+    return "\n".join(lines) + "\n"
+
+
+def documented() -> dict[str, Cells]:
+    """The rows of the table as it stands in the page."""
+    text = PAGE.read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
+    values = {word: value for value, word in WORDS.items()}
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return {title: Cells(*(values[word] for word in words)) for title, *words in rows[2:]}
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from checks import check, streams
+from checks import check, documented, streams
 from layouts import LAYOUTS
 from pictures import copy_scan
 
@@ -20,6 +21,8 @@ ids = [layout.title for layout in LAYOUTS]
 @pytest.mark.parametrize("layout", LAYOUTS, ids=ids)
 def test_a_layout_comes_through_whole(tmp_path, layout) -> None:
     cells = check(layout, tmp_path)
+    said = documented()[layout.title]
+    assert cells == replace(said, streams=None)
     assert cells.opens
     assert cells.exact
     assert cells.infrared in (True, None)
@@ -44,7 +47,13 @@ def test_the_encoding_and_the_place_of_infrared_are_found(tmp_path, layout) -> N
 @pytest.mark.parametrize("layout", LAYOUTS, ids=ids)
 def test_memory_does_not_follow_the_size(tmp_path, layout) -> None:
     """Two kinds want the whole picture, and are refused where memory is too short for it."""
-    assert streams(layout, tmp_path) != layout.title.startswith(UNSTREAMED)
+    found = streams(layout, tmp_path)
+    assert found == documented()[layout.title].streams
+    assert found != layout.title.startswith(UNSTREAMED)
+
+
+def test_the_page_has_a_row_for_every_layout() -> None:
+    assert list(documented()) == ids
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=ids)
