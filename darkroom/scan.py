@@ -29,10 +29,17 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColorProfile:
-    """The embedded ICC profile, if any, and the encoding the reader concluded from the file."""
+    """The embedded ICC profile, if any, and the encoding the reader concluded from the file.
+
+    Attributes:
+        icc: the profile's bytes.
+        encoding: how sample values relate to light.
+        reason: what in the file the encoding was concluded from, for a person to read.
+    """
 
     icc: bytes | None = None
     encoding: Encoding = Encoding.UNKNOWN
+    reason: str = field(default="nothing in the file says", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from darkroom.errors import InputError
 from darkroom.geometry import Window
 from darkroom.io import tiff_codecs as codecs
 from darkroom.io import tiff_tags as T
+from darkroom.io.cost import ReadCost
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, reading
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.tiff_codecs import Coding, SegmentError
 from darkroom.io.tiff_pages import Page
-from darkroom.io.tiff_stream import stream_rows
+from darkroom.io.tiff_stream import MAPPED_MEMORY, STREAMED, Segment, stream_rows
 from darkroom.scan import Pixels, ScanInfo
 
 # The most that a byte of each codec can expand to; more means a damaged header.
@@ -88,6 +89,22 @@ class TiffScan:
     def needs_spool(self) -> bool:
         """Whether segments are too large to be decoded into the cache."""
         return not self._direct and 2 * self.band_bytes > self._cache_bytes
+
+    @property
+    def cost(self) -> ReadCost:
+        """What reading takes."""
+        if self._direct:
+            return ReadCost("read where the pixels lie", _JOINED_SPAN)
+        if not self.needs_spool:
+            kind = "tiles" if self._page.tiled else "strips"
+            most = max(self._cache_bytes, self.band_bytes)
+            whole = self._page.height * self.band_bytes // self._rows
+            return ReadCost(f"a row of {kind} at a time", min(most, whole))
+        disk = self.info.nbytes
+        if self._page.compression not in STREAMED:
+            disk += int(self._counts.max()) + self.band_bytes
+        slices = 4 * self._slice_rows() * self.band_bytes // self._rows
+        return ReadCost("unpacked once to disk", slices + MAPPED_MEMORY, disk)
 
     def _locate(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Offsets and byte counts of all segments, checked against the file's size."""
@@ -270,25 +287,24 @@ class TiffScan:
     def _stream(self, number: int) -> Iterator[NDArray[Any]]:
         """The rows of one segment in slices of equal height."""
         rows = self._rows if self._page.tiled else self._segment_window(number)[0].height
-        offset, count = int(self._offsets[number]), int(self._counts[number])
+        segment = Segment(
+            self._file.read,
+            int(self._offsets[number]),
+            int(self._counts[number]),
+            self._coding,
+            self._columns,
+            rows,
+            self._rows,
+        )
         try:
-            yield from stream_rows(
-                self._file.read,
-                offset,
-                count,
-                self._coding,
-                self._columns,
-                rows,
-                self._slice_rows(),
-                self._rows,
-            )
+            yield from stream_rows(segment, self._slice_rows(), self._scratch)
         except SegmentError as error:
             raise self._damaged(number, error) from error
 
     def _slice_rows(self) -> int:
-        """Rows of a slice while unpacking: about 4 MiB for all segments side by side."""
+        """Rows of a slice while unpacking: about 2 MiB for all segments side by side."""
         row_bytes = self._coding.row_bytes(self._columns) * self._across * self._planes
-        return max(1, min(self._rows, (4 << 20) // row_bytes))
+        return max(1, min(self._rows, (2 << 20) // row_bytes))
 
     def close(self) -> None:
         """Release the file, the cache and the spool."""

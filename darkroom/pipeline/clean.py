@@ -211,7 +211,8 @@ def _open(job: Job, path: Path) -> Scan:
         path,
         cache_bytes=free // 5,
         max_pixels=job.machine.max_pixels,
-        scratch=Scratch(scratch_folder(job.machine.scratch)),
+        # What decodes in one piece does so before the run needs its own share.
+        scratch=Scratch(scratch_folder(job.machine.scratch), memory=free - free // 5),
         readers=all_readers(job.plugins),
     )
 
