@@ -113,7 +113,10 @@ def test_calibration_changes_thresholds_and_nothing_else(data, tmp_path, capsys)
     assert main([*command, "--dry-run"]) == 0
     assert "0.5/0.9" in capsys.readouterr().out
     assert read_header(out) == before
-    assert main(command) == 0
+    assert main(command) == 4
+    assert "--no-judge" in capsys.readouterr().err
+    assert read_header(out) == before
+    assert main([*command, "--no-judge"]) == 0
     after, same = load_weights(out)
     assert [row[0] for row in after.calibration["thresholds"]] == [0.0, 50.0, 100.0]
     assert after.metrics["pictures"] == 1
