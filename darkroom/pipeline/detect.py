@@ -20,7 +20,7 @@ from darkroom.options import CleanOptions
 from darkroom.pipeline.cutting import Cutter, read_plane
 from darkroom.pipeline.plan import Plan
 from darkroom.pipeline.progress import Progress, ordered_map
-from darkroom.protocols import ComponentJudge, Detector, MaskRefiner, Restorer
+from darkroom.protocols import ComponentJudge, Detector, FrameReplacer, MaskRefiner, Restorer
 from darkroom.scan import Bytes, Float, FrameStats, Tile, read_padded
 
 # A bounding box larger than this cannot be looked at as a whole within the memory budget; nothing
@@ -68,6 +68,8 @@ class Find:
             BackendError: the backend failed on a tile.
         """
         info = self.cutter.scan.info
+        if replaces_frame(self.finder):
+            return self._whole(pool, progress)
         low, high = self.limits
         dpi = self.stats.dpi
         rules = ComponentRules(
@@ -88,6 +90,14 @@ class Find:
                     accepted.append(component)
                     self._paint(window, mask)
         return accepted
+
+    def _whole(self, pool: ThreadPoolExecutor, progress: Progress) -> list[Component]:
+        """Mark every pixel: no component, no rule and no judge is asked."""
+        width, height = self.mask.width, self.mask.height
+        progress.stage("finding", width * height)
+        for y, score in self._score_bands(pool, progress):
+            self.mask.write(Window(0, y, width, len(score)), np.full_like(score, REPAIR))
+        return [Component(Window(0, 0, width, height), width * height, REPAIR, (0, 0))]
 
     def _inside(self, component: Component) -> bool:
         """Whether it lies on the picture, not on the film border, and can be looked at."""
@@ -190,6 +200,11 @@ class Find:
         inside = marked.clip(self.mask.width, self.mask.height)
         part = mask[inside.relative_to(window).slices]
         self.mask.write(inside, np.maximum(part, self.mask.read(inside)[..., 0]))
+
+
+def replaces_frame(finder: Detector | Restorer | None) -> bool:
+    """Whether the backend was asked for every pixel, not for artefacts."""
+    return isinstance(finder, FrameReplacer) and finder.whole_frame
 
 
 def quantise(score: Float) -> Bytes:

@@ -11,6 +11,7 @@ from darkroom_backends.segnet.model import LEVELS
 BRIGHTEST = LEVELS - 1.0
 FLOOR = 1.0  # levels; least spread, so that grain in a flat sky is no artefact
 UNIT = 8.0  # standard deviations that make a score of 1 - 1/e
+MOST = 0.99  # so that thresholds of 1 find nothing, in bytes too
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def predict(logits: Tensor) -> Prediction:
 
 
 def surprise(observed: Tensor, prediction: Prediction) -> Tensor:
-    """How improbable the observed levels are: 0 for the expected one, towards 1.
+    """How improbable the observed levels are: 0 for the expected one, up to `MOST`.
 
     The departure from the expectation in units of the predicted spread, d, as 1 - exp(-d / 8).
 
@@ -53,4 +54,4 @@ def surprise(observed: Tensor, prediction: Prediction) -> Tensor:
     """
     spread = torch.sqrt(prediction.spread**2 + FLOOR * FLOOR)
     departure = (observed - prediction.mean).abs() / spread
-    return -torch.expm1(-departure / UNIT)
+    return (-torch.expm1(-departure / UNIT)).clamp(max=MOST)

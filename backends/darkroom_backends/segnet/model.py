@@ -13,6 +13,7 @@ picture's texture has to be learnt through them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, cast
 
 import torch
@@ -23,6 +24,7 @@ LEVELS = 256
 OVERFLOW = 256  # the class of padding and of invalid pixels
 CLASSES = LEVELS + 1
 STRIDE = 32  # five pools
+GROW = 1  # pixels by which accepted components are widened
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
@@ -122,6 +124,12 @@ class SegNet(nn.Module):
         Args:
             scan: (N, 1, H, W) in [0, 1], gamma-encoded, sides multiples of `STRIDE`.
         """
+        features = self.features(scan)
+        some = self.training and self.config.pixels < 1
+        return Output(features, None if some else self.classifier(features), scan)
+
+    def features(self, scan: Tensor) -> Tensor:
+        """What the classifier looks at, (N, C, H, W); for `scan` see `forward`."""
         x = (scan - MEAN) / SPREAD
         kept = []
         for stage in self.encoder:
@@ -131,9 +139,18 @@ class SegNet(nn.Module):
             kept.append((indices, size))
         for stage in self.decoder:
             indices, size = kept.pop()
-            x = stage(F.max_unpool2d(x, indices, 2, output_size=size))
-        some = self.training and self.config.pixels < 1
-        return Output(x, None if some else self.classifier(x), scan)
+            x = stage(F.max_unpool2d(x, indices, [2, 2], output_size=size))
+        return x
+
+    def rows(self, features: Tensor, start: int, stop: int) -> Tensor:
+        """Logits (N, 257, stop - start, W) of some rows, none of them the first or the last."""
+        logits: Tensor = F.conv2d(
+            features[:, :, start - 1 : stop + 1],
+            self.classifier.weight,
+            self.classifier.bias,
+            padding=(0, 1),
+        )
+        return logits
 
     def classify(self, features: Tensor, chosen: Tensor) -> Tensor:
         """Logits (n, 257) of the pixels where `chosen`, bool (N, H, W), holds."""
@@ -145,7 +162,7 @@ class SegNet(nn.Module):
 
 
 def _units(channels: tuple[int, ...]) -> nn.Sequential:
-    return nn.Sequential(*(ConvUnit(a, b) for a, b in zip(channels, channels[1:], strict=False)))
+    return nn.Sequential(*(ConvUnit(a, b) for a, b in pairwise(channels)))
 
 
 def start_from_vgg(module: SegNet, state: Mapping[str, Tensor]) -> None:

@@ -7,13 +7,29 @@ HERE = "darkroom_backends.segnet"
 
 
 @hookimpl
+def darkroom_backends() -> list[BackendSpec]:
+    """The restorer."""
+    return [
+        BackendSpec(
+            kind="restorer",
+            name="segnet",
+            factory=f"{HERE}.backend:SegNetRestorer",
+            summary="SegNet of 257 classes: replaces levels that it finds improbable",
+            options=f"{HERE}.backend:SegNetOptions",
+            requires=("torch", "safetensors"),
+            devices=("cpu", "cuda"),
+        )
+    ]
+
+
+@hookimpl
 def darkroom_trainables() -> list[TrainableSpec]:
     """Its network."""
     return [
         TrainableSpec(
             name="segnet",
             factory=f"{HERE}.trainable:SegNetTrainable",
-            summary="The network of the segnet backend: which of 256 levels each pixel should have.",
+            summary="The network of the segnet backend: which of 256 levels each pixel is.",
             options=f"{HERE}.model:SegNetConfig",
         )
     ]

@@ -13,6 +13,7 @@ from darkroom_backends.segnet.calibration import FALSE_ALARMS, anchors
 from darkroom_backends.segnet.levels import BRIGHTEST, predict, surprise
 from darkroom_backends.segnet.model import (
     CLASSES,
+    GROW,
     LEVELS,
     OVERFLOW,
     STRIDE,
@@ -30,7 +31,7 @@ class SegNetTrainable:
 
     architecture = "segnet"
     multiple_of = STRIDE
-    grow = 1
+    grow = GROW
 
     def __init__(self, options: SegNetConfig | None = None) -> None:
         self.module = SegNet(options)
