@@ -10,7 +10,7 @@ from darkroom.errors import BackendError, InputError
 from darkroom.training.trainable import Trainable
 from darkroom.weights import WeightsHeader, fill_module, save_weights
 
-NESTED = ("state_dict", "model", "net", "ema")
+NESTED = ("state_dict", "model", "net", "ema", "average")  # the last: of our own checkpoints
 
 
 def convert(source: Path, output: Path, trainable: Trainable, licence: str = "") -> WeightsHeader:

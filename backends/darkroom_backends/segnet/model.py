@@ -14,7 +14,7 @@ picture's texture has to be learnt through them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,8 @@ class SegNetConfig:
             cross-entropy; 0 as published.
         pixels: share of the sound pixels that the loss looks at, drawn anew each step. The
             classifier runs on these alone, which for narrow networks saves half of the work.
+        frozen: normalise by the running statistics in training too, and leave them as they are:
+            for batches so small that their own would hide how bright a crop is.
     """
 
     width: float = 1.0
@@ -55,6 +57,7 @@ class SegNetConfig:
     neighbours: float = 0.0
     expectation: float = 0.0
     pixels: float = 1.0
+    frozen: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.width <= 1:
@@ -117,6 +120,15 @@ class SegNet(nn.Module):
         self.classifier = nn.Conv2d(stages[0][0], CLASSES, 3, padding=1)
         nn.init.kaiming_normal_(self.classifier.weight, nonlinearity="linear")
         nn.init.zeros_(cast(Tensor, self.classifier.bias))
+
+    def train(self, mode: bool = True) -> Self:
+        """As for any module, but that frozen statistics stay so."""
+        super().train(mode)
+        if self.config.frozen:
+            for layer in self.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.eval()
+        return self
 
     def forward(self, scan: Tensor) -> Output:
         """Classify the pixels; all of them, but when training on a share.
