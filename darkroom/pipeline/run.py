@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darkroom.errors import InputError, SafetyError
+from darkroom.errors import InputError, SafetyError, UsageError
 from darkroom.geometry import Window, bands
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.mask import REPAIR, Component, components
@@ -114,6 +114,12 @@ def find_artefacts(
     """
     import cv2
 
+    whole = mask is None and replaces_frame(engine.finder)
+    if whole and engine.inpainter is not None:
+        raise UsageError(
+            "a backend that replaces the whole frame needs no inpainter",
+            hint="Leave --inpainter out.",
+        )
     cv2.setNumThreads(1)  # threads are ours; two layers of them only fight
     limit_arenas()
     info = scan.info
@@ -141,7 +147,6 @@ def find_artefacts(
                 cutter, engine.finder, stats, options, plan, score, target, fill, mask is not None
             )
             find.run(pool, progress)
-        whole = mask is None and replaces_frame(engine.finder)
         if mask is not None:
             _copy_mask(mask, frame_mask, plan.band)
         if exclude is not None:

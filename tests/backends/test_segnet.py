@@ -1,5 +1,5 @@
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,7 +13,8 @@ from PIL import Image
 from torch import nn
 
 from darkroom.cli.main import main
-from darkroom.errors import BackendError, InputError
+from darkroom.errors import BackendError, InputError, UsageError
+from darkroom.judging import NAMES, LinearJudge
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.detect import quantise
@@ -314,6 +315,27 @@ def test_composite_changes_nothing_outside_its_mask(weights, rng, channels, dtyp
         assert (done.image[changed] % 257 != 0).any()
 
 
+def test_the_judge_that_comes_with_the_weights_decides(network, tmp_path, rng):
+    """One that accepts repairs only of what is too bright."""
+    coefficients = [100.0 if name == "change_signed" else 0.0 for name in NAMES]
+    judge = LinearJudge(tuple(coefficients), 0.0, ((0.0, 0.0),))
+    calibration = {"thresholds": [[50.0, 0.1, 0.12]], "judge": judge.table()}
+    image = picture(rng, 150, 210)
+    image[90:94, 100:103] = 0
+    masks = []
+    for values in (calibration, {"thresholds": calibration["thresholds"]}):
+        path = tmp_path / "judged.safetensors"
+        tensors = {n: t.numpy() for n, t in network.state_dict().items()}
+        save_weights(path, tensors, WeightsHeader("segnet", asdict(SMALL), calibration=values))
+        done = clean_array(image, CleanOptions(backend="segnet", grain="none"), engine=engine(path))
+        masks.append(done.mask > 0)
+    judged, all_of_them = masks
+    assert all_of_them[91, 101]
+    assert not judged[91, 101]
+    assert judged[31, 41]
+    assert not (judged & ~all_of_them).any()
+
+
 def test_a_table_that_never_finds_leaves_the_scan_alone(network, tmp_path, rng):
     path = tmp_path / "never.safetensors"
     header = WeightsHeader(
@@ -357,6 +379,8 @@ def test_full_gives_every_pixel_its_most_likely_level(weights, rng, tmp_path):
     assert np.array_equal(result[exclude > 0], image[exclude > 0])
     assert np.array_equal(result[exclude == 0], out[exclude == 0])
     assert kept.masked_pixels == image.size - 400
+    with pytest.raises(UsageError, match="inpainter"):
+        clean_file(tmp_path / "scan.png", tmp_path / "no.png", replace(options, inpainter="telea"))
 
 
 def test_calibration_never_chooses_what_is_worse_than_nothing():

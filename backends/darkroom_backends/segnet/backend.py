@@ -17,6 +17,7 @@ from torch import Tensor
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
+from darkroom.judging import LinearJudge, component_features
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, reflect
@@ -70,7 +71,7 @@ class SegNetRestorer:
     ) -> None:
         options = options or SegNetOptions()
         self.device = torch.device((device or Device()).name)
-        self.module, self._table = load_network(weights_file(options))
+        self.module, self._table, self._judge = load_network(weights_file(options))
         self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.whole_frame = options.output == "full"
         self._bfloat16 = {"on": True, "off": False}.get(
@@ -89,6 +90,17 @@ class SegNetRestorer:
     def thresholds(self, sensitivity: float) -> tuple[float, float]:
         """As validation calibrated them; they come with the weights."""
         return thresholds(self._table, sensitivity)
+
+    margin = 0
+
+    def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
+        """By the scores of the component and the change its repair makes in luminance."""
+        if self._judge is None:
+            return 1.0
+        assert crop.mask is not None and crop.score is not None and crop.fill is not None
+        change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
+        features = component_features(crop.score, change, crop.mask)
+        return self._judge.confidence(features, sensitivity)
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
         """Scores and fills of the tiles' cores; around them the score is 0."""
@@ -193,8 +205,8 @@ def weights_file(options: SegNetOptions) -> Path:
     return shipped
 
 
-def load_network(path: Path) -> tuple[SegNet, list[list[float]]]:
-    """The network of a weights file, ready for use, and what turns its scores into decisions.
+def load_network(path: Path) -> tuple[SegNet, list[list[float]], LinearJudge | None]:
+    """The network of a weights file, ready for use, its thresholds, and its judge if it has one.
 
     Raises:
         BackendError: the file is missing, broken, or of another network.
@@ -203,7 +215,9 @@ def load_network(path: Path) -> tuple[SegNet, list[list[float]]]:
     try:
         module = SegNet(SegNetConfig(**header.config))
         table = read_table(header.calibration)
-    except (TypeError, ValueError, RuntimeError) as error:
+        judge = header.calibration.get("judge")
+        judge = LinearJudge.of(judge) if judge else None
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BackendError(f"{path}: the header describes no such network: {error}") from error
     fill_module(module, tensors, path)
-    return module.eval().requires_grad_(False), table
+    return module.eval().requires_grad_(False), table, judge

@@ -24,7 +24,7 @@ LEVELS = 256
 OVERFLOW = 256  # the class of padding and of invalid pixels
 CLASSES = LEVELS + 1
 STRIDE = 32  # five pools
-GROW = 1  # pixels by which accepted components are widened
+GROW = 0  # pixels by which accepted components are widened
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 

@@ -17,6 +17,7 @@ def darkroom_backends() -> list[BackendSpec]:
             summary="SegNet of 257 classes: replaces levels that it finds improbable",
             options=f"{HERE}.backend:SegNetOptions",
             requires=("torch", "safetensors"),
+            inpainter="oliveira",
             devices=("cpu", "cuda"),
         )
     ]

@@ -23,6 +23,7 @@ from darkroom_backends.segnet.model import (
     start_from_vgg,
 )
 
+CANDIDATES = 0.3  # score from which a pixel belongs to a candidate for the judge
 SCALE = 8.0  # levels; errors of the expectation beyond this count linearly
 
 
@@ -32,6 +33,7 @@ class SegNetTrainable:
     architecture = "segnet"
     multiple_of = STRIDE
     grow = GROW
+    candidates_from = CANDIDATES
 
     def __init__(self, options: SegNetConfig | None = None) -> None:
         self.module = SegNet(options)
