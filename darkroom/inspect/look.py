@@ -65,7 +65,7 @@ def _report(scan: Scan) -> FileReport:
         pages=pages,
         target=target_of(info.path),
         keeps=kept_by(info, infrared, icc),
-        loses=lost_by(info, pages, infrared),
+        loses=lost_by(info, infrared),
     )
 
 
