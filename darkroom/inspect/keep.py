@@ -27,7 +27,7 @@ def kept_by(info: ScanInfo, infrared: InfraredReport | None, icc: str | None) ->
     """What the cleaned file would hold besides the picture."""
     kept = [f"every sample outside the repairs, {8 * info.dtype.itemsize} bits"]
     if infrared and infrared.where != "file":
-        kept.append(f"infrared, as {infrared.where} where it was")
+        kept.append(f"infrared, as a {infrared.where} where it was")
     elif info.extra:
         kept.append(f"{info.extra} further sample{'s' * (info.extra > 1)}")
     if icc:

@@ -247,7 +247,10 @@ def layout(page: Page, dtype: np.dtype[Any]) -> str:
     """The storage of a page for a person to read."""
     columns, rows = page.segment_size
     parts = [f"{dtype.itemsize * 8}-bit{' float' if dtype.kind == 'f' else ''}"]
-    parts.append(f"tiles of {columns} x {rows}" if page.tiled else f"strips of {rows} rows")
+    strips = f"strips of {rows} row{'s' * (rows > 1)}"
+    if rows >= page.height:
+        strips = "one strip"
+    parts.append(f"tiles of {columns} x {rows}" if page.tiled else strips)
     parts.append(COMPRESSIONS[page.compression])
     if page.predictor > 1:
         parts.append(f"predictor {page.predictor}")
