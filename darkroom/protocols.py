@@ -124,6 +124,18 @@ class Restorer(Protocol):
         """Scores and fills of tiles of equal size."""
 
 
+@runtime_checkable
+class FrameReplacer(Protocol):
+    """A restorer that can be asked for every pixel's value, damaged or not.
+
+    Attributes:
+        whole_frame: whether it was asked. Then the whole picture is the mask, but for what the
+            user excludes; no coverage limit holds, no grain is added, and the receipt says so.
+    """
+
+    whole_frame: bool
+
+
 Backend: TypeAlias = Detector | Inpainter | Restorer
 
 

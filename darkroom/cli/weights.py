@@ -73,6 +73,9 @@ def calibrate(
         Path | None, typer.Option(help="Table of photographs and their parts: one pool, re-split.")
     ] = None,
     part: Annotated[str, typer.Option(help="Part to choose thresholds on.")] = "val",
+    judge: Annotated[
+        bool, typer.Option("--judge/--no-judge", help="Fit a judge, or choose thresholds alone.")
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the figures.")] = False,
 ) -> None:
     """Choose thresholds, or fit the judge of candidates, and keep them in the file."""
@@ -86,7 +89,7 @@ def calibrate(
         sweep = work.measure(trainable, pictures, work.FINE)
     else:
         groups = groups_of([p.name for p in pictures], split)
-        header, sweep = work.calibrate(file, file, pictures, installed(), groups)
+        header, sweep = work.calibrate(file, file, pictures, installed(), groups, judged=judge)
     names = list(next(iter(sweep.values())))
     rows = [[k, *(f"{figures[n]:.4f}" for n in names)] for k, figures in sweep.items()]
     console.table(("AT", *(n.upper() for n in names)), rows)

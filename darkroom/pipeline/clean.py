@@ -192,6 +192,10 @@ def _run(job: Job, progress: Progress) -> Receipt:
         receipt.noise = found.stats.noise
         if job.options.max_coverage < 1.0:
             found.refuse_beyond(job.options.max_coverage)
+        if found.whole:
+            receipt.warnings.append(
+                f"{receipt.backend} was asked to replace every pixel; nothing of the scan is kept"
+            )
         _write(job, scan, found, receipt, progress)
         receipt.seconds = time.monotonic() - started
         receipt.peak_memory = peak_rss()

@@ -17,7 +17,7 @@ import numpy as np
 from darkroom.errors import DarkroomError
 from darkroom.geometry import Tiling, Window, bands
 from darkroom.io.scratch import Spool
-from darkroom.mask import Component, components
+from darkroom.mask import REPAIR, Component, components
 from darkroom.options import CleanOptions
 from darkroom.pipeline.cutting import Cutter, part_of
 from darkroom.pipeline.engine import backend_failed, turns
@@ -25,7 +25,7 @@ from darkroom.pipeline.examine import Examiner
 from darkroom.pipeline.paint import Marked, Painter
 from darkroom.pipeline.plan import Plan
 from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
-from darkroom.protocols import Detector, Restorer
+from darkroom.protocols import Detector, FrameReplacer, Restorer
 from darkroom.scan import Bytes, Float, FrameStats, Tile
 
 
@@ -73,7 +73,9 @@ class Find:
     ) -> None:
         self._cutter, self._finder, self._stats, self._plan = cutter, finder, stats, plan
         self._name = options.backend
-        self._scores, self._fill, self._keep_all = score, fill, keep_all
+        self._whole_frame = replaces_frame(finder)
+        self._scores, self._fill = score, fill
+        self._keep_all = keep_all or self._whole_frame
         self._painter = Painter(mask)
         self._examiner = Examiner(finder, stats, options)
         self._turns = turns(finder)
@@ -89,6 +91,9 @@ class Find:
         """
         info = self._cutter.scan.info
         progress.stage("finding", info.width * info.height)
+        if self._whole_frame:
+            self._whole(pool, progress)
+            return
         rows = self._scored_rows(pool, progress)
         limits = self._examiner.low, self._examiner.high
         for component in components(rows, info.width, *limits):
@@ -107,6 +112,13 @@ class Find:
             and near.x // grid.side == (near.right - 1) // grid.side
             and near.y // grid.side == (near.bottom - 1) // grid.side
         )
+
+    def _whole(self, pool: ThreadPoolExecutor, progress: Progress) -> None:
+        """Mark every pixel: no component, no rule and no judge is asked."""
+        for y, score in self._scored_rows(pool, progress):
+            rows = Window(0, y, score.shape[1], len(score))
+            self._painter.add(Marked(rows, np.full_like(score, REPAIR)))
+        self._painter.paint()
 
     def _scored_rows(
         self, pool: ThreadPoolExecutor, progress: Progress
@@ -155,6 +167,8 @@ class Find:
 
     def _decided(self, tile: Tile, score: Bytes) -> Scored:
         """The tile with the artefacts that it holds by itself."""
+        if self._whole_frame:
+            return Scored(tile.core, score, [])
         marks = []
         limits = self._examiner.low, self._examiner.high
         for found in components([(0, score)], tile.core.width, *limits):
@@ -204,6 +218,11 @@ class Find:
         if not (self._keep_all or (quantise(score) >= self._examiner.low).any()):
             return
         self._fill.write(tile.core, self._cutter.codec.decode(fill[core]))
+
+
+def replaces_frame(finder: Detector | Restorer | None) -> bool:
+    """Whether the backend was asked for every pixel, not for artefacts."""
+    return isinstance(finder, FrameReplacer) and finder.whole_frame
 
 
 def quantise(score: Float) -> Bytes:

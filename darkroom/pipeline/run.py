@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darkroom.errors import InputError, SafetyError
+from darkroom.errors import InputError, SafetyError, UsageError
 from darkroom.geometry import Window, bands
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.mask import REPAIR, Component, components
 from darkroom.options import CleanOptions, MachineOptions
 from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.cutting import Cutter
-from darkroom.pipeline.detect import Find, mask_bands
+from darkroom.pipeline.detect import Find, mask_bands, replaces_frame
 from darkroom.pipeline.engine import Engine
 from darkroom.pipeline.plan import Plan, make_plan, tune_malloc
 from darkroom.pipeline.progress import Progress
@@ -37,6 +37,7 @@ class Found:
         score: uint8 spool of scores, or None where the mask was given.
         parts: the separate places of the mask.
         masked_pixels: pixels under the mask.
+        whole: whether the backend replaces the whole frame, as it was asked to.
     """
 
     stats: FrameStats
@@ -45,6 +46,7 @@ class Found:
     score: Spool | None
     parts: list[Component]
     masked_pixels: int
+    whole: bool
     _cutter: Cutter
     _engine: Engine
     _fill: Spool | None
@@ -62,7 +64,7 @@ class Found:
         Raises:
             SafetyError: the mask covers more than `limit`.
         """
-        if self.coverage > limit:
+        if self.coverage > limit and not self.whole:
             raise SafetyError(
                 f"{self._cutter.scan.info.path}: the mask covers {self.coverage:.2%} of the "
                 f"picture, more than --max-coverage {limit:.3%}; nothing was written",
@@ -76,7 +78,7 @@ class Found:
             self.mask,
             self._engine.inpainter,
             self._fill,
-            self._options.grain,
+            "none" if self.whole else self._options.grain,
             self._options.seed,
             self.plan.band,
         )
@@ -112,6 +114,12 @@ def find_artefacts(
     """
     import cv2
 
+    whole = mask is None and replaces_frame(engine.finder)
+    if whole and engine.inpainter is not None:
+        raise UsageError(
+            "a backend that replaces the whole frame needs no inpainter",
+            hint="Leave --inpainter out.",
+        )
     cv2.setNumThreads(1)  # threads are ours; two layers of them only fight
     tune_malloc()
     info = scan.info
@@ -146,7 +154,18 @@ def find_artefacts(
         parts = list(components(mask_bands(frame_mask, plan.band), info.width))
         masked = sum(part.area for part in parts)
         yield Found(
-            stats, plan, frame_mask, score, parts, masked, cutter, engine, fill, pool, options
+            stats,
+            plan,
+            frame_mask,
+            score,
+            parts,
+            masked,
+            whole,
+            cutter,
+            engine,
+            fill,
+            pool,
+            options,
         )
 
 

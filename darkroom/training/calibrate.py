@@ -60,6 +60,8 @@ def calibrate(
     pictures: Sequence[Picture],
     plugins: Plugins,
     groups: Sequence[str] | None = None,
+    *,
+    judged: bool = True,
 ) -> tuple[WeightsHeader, dict[str, Figures]]:
     """Choose thresholds anew, or fit a judge, and write them with the weights.
 
@@ -69,6 +71,7 @@ def calibrate(
         pictures: what thresholds are chosen on; never those that figures are reported for.
         plugins: where networks come from.
         groups: of each picture, what belongs together; its name by default.
+        judged: whether a network that can have a judge gets one.
 
     Returns:
         The new header, and the figures at every pair of thresholds or sensitivity tried.
@@ -79,7 +82,7 @@ def calibrate(
         OutputError: nothing can be written.
     """
     header, trainable = load_trainable(path, plugins)
-    calibration, sweep, chosen = decide(trainable, pictures, groups)
+    calibration, sweep, chosen = decide(trainable, pictures, groups, judged=judged)
     header = replace(
         header, calibration=calibration, metrics=sweep[chosen] | {"pictures": len(pictures)}
     )
@@ -88,14 +91,18 @@ def calibrate(
 
 
 def decide(
-    trainable: Trainable, pictures: Sequence[Picture], groups: Sequence[str] | None = None
+    trainable: Trainable,
+    pictures: Sequence[Picture],
+    groups: Sequence[str] | None = None,
+    *,
+    judged: bool = True,
 ) -> tuple[dict[str, Any], dict[str, Figures], str]:
     """How scores become decisions: (calibration, figures by name, the name to quote).
 
     Raises:
         BackendError: the pictures show too little to fit a judge on.
     """
-    if not isinstance(trainable, JudgedTrainable):
+    if not (judged and isinstance(trainable, JudgedTrainable)):
         sweep = measure(trainable, pictures, FINE)
         chosen = min(sweep, key=lambda name: merit(sweep[name]))
         return dict(trainable.calibrate(sweep)), sweep, chosen
@@ -103,7 +110,9 @@ def decide(
     try:
         judge, sweep = fit_judge(trainable, pictures, groups or [p.name for p in pictures], low)
     except ValueError as error:
-        raise BackendError(str(error), hint="Give more pictures.") from error
+        raise BackendError(
+            str(error), hint="Give more pictures, or choose thresholds (--no-judge)."
+        ) from error
     table = [[0.0, low, low], [100.0, low, low]]
     return {"thresholds": table, "judge": judge.table()}, sweep, name_of(MIDDLE)
 

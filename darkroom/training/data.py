@@ -254,6 +254,13 @@ def _thread(rng: np.random.Generator, *, straight: bool) -> Plane:
     return opacity
 
 
+def usable(pictures: Sequence[Picture], config: TrainConfig) -> list[Picture]:
+    """Those large enough for a crop and without edits of tone."""
+    return [
+        p for p in pictures if p.retouched <= config.tone_limit and min(p.scan.shape) >= config.crop
+    ]
+
+
 class CropSource:
     """Batches of crops, each determined by its step.
 
@@ -262,6 +269,7 @@ class CropSource:
         config: what crops are made of.
         rank: of this process among several; each gets crops of its own.
         photographs: clean ones, for the share of crops that `config.photographs` says.
+        world: how many processes there are.
 
     Raises:
         InputError: no picture is left, or none as large as a crop.
@@ -273,13 +281,11 @@ class CropSource:
         config: TrainConfig,
         rank: int = 0,
         photographs: Sequence[Photograph] = (),
+        world: int = 1,
     ) -> None:
         self.config, self.rank, self.photographs = config, rank, photographs
-        self.pictures = [
-            p
-            for p in pictures
-            if p.retouched <= config.tone_limit and min(p.scan.shape) >= config.crop
-        ]
+        self.world = world
+        self.pictures = usable(pictures, config)
         if not self.pictures:
             raise InputError(f"no training picture is {config.crop} pixels wide and high")
         self.spots = [np.argwhere(p.state == DAMAGED) for p in self.pictures]
@@ -293,7 +299,8 @@ class CropSource:
     def batch(self, step: int) -> Batch:
         """The batch of a step, on the CPU, not augmented yet."""
         rng = np.random.default_rng((self.config.seed, self.rank, step))
-        crops = [self.crop(rng) for _ in range(self.config.batch)]
+        first = (step * self.world + self.rank) * self.config.batch
+        crops = [self.crop(rng, first + i) for i in range(self.config.batch)]
         scan, truth, state = (
             torch.from_numpy(np.stack([c[i] for c in crops]).astype(np.float32))[:, None]
             for i in range(3)
@@ -306,22 +313,22 @@ class CropSource:
         seed = int(np.random.default_rng((self.config.seed, self.rank, step, 1)).integers(2**62))
         return augment(batch, self.config, torch.Generator().manual_seed(seed))
 
-    def crop(self, rng: np.random.Generator) -> tuple[Plane, Plane, States]:
-        """Scan, truth and state of one crop, turned at random."""
+    def crop(self, rng: np.random.Generator, number: int = 0) -> tuple[Plane, Plane, States]:
+        """Scan, truth and state of one crop; `number` counts those of the whole run."""
         c = self.config
         if self.photographs and rng.random() < c.photographs:
             truth = cut(self.photographs, c.crop, rng)
             scan, state = truth.copy(), np.full(truth.shape, CLEAN, np.uint8)
         else:
-            scan, truth, state = self._film(rng)
+            scan, truth, state = self._film(rng, number)
         if c.transplants and rng.random() < 0.6:
             for _ in range(rng.integers(1, c.transplants + 1)):
                 self._damage(scan, state, rng)
-        turn = int(rng.integers(8))
+        turn = int(rng.integers(8)) if c.turns else 0
         return _dihedral(scan, turn), _dihedral(truth, turn), _dihedral(state, turn)
 
-    def _film(self, rng: np.random.Generator) -> tuple[Plane, Plane, States]:
-        number = _draw(self._picture_cdf, rng)
+    def _film(self, rng: np.random.Generator, count: int) -> tuple[Plane, Plane, States]:
+        number = self._in_turn(count) if self.config.epochs else _draw(self._picture_cdf, rng)
         window = self._window(number, rng)
         picture = self.pictures[number]
         scan, truth = picture.scan[window].copy(), picture.truth[window].copy()
@@ -329,6 +336,12 @@ class CropSource:
         if rng.random() < self.config.clean:
             scan, state = truth.copy(), np.zeros_like(state)
         return scan, truth, state
+
+    def _in_turn(self, count: int) -> int:
+        """The picture of a crop where every pass shows each of them once."""
+        epoch, position = divmod(count, len(self.pictures))
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.pictures))
+        return int(order[position])
 
     def _window(self, number: int, rng: np.random.Generator) -> tuple[slice, slice]:
         side, spots = self.config.crop, self.spots[number]

@@ -112,14 +112,17 @@ class Run:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed + self.place.rank)
         folder.mkdir(parents=True, exist_ok=True)
-        self.source = CropSource(pictures, config, self.place.rank, photographs)
+        self.source = CropSource(pictures, config, self.place.rank, photographs, self.place.world)
         self.held_out = held_out[:: config.validate_share]
         self.network = trainable.module.to(self.place.device)
         if config.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.rate, (0.9, 0.99), weight_decay=config.decay
+            self.network.parameters(),
+            config.rate,
+            (0.9, config.beta2),
+            weight_decay=config.decay,
         )
         self.step, self.best = 0, None
         self._losses: list[dict[str, float]] = []

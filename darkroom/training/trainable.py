@@ -80,3 +80,15 @@ class JudgedTrainable(Protocol):
     """
 
     candidates_from: float
+
+
+@runtime_checkable
+class Initialisable(Protocol):
+    """A trainable that can start from the weights of another architecture."""
+
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Take what fits of a foreign state dict.
+
+        Raises:
+            ValueError: it is not what this network can start from.
+        """
