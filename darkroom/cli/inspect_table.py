@@ -95,4 +95,6 @@ def _tags(page: PageReport) -> Table:
 
 def size(count: int) -> str:
     """Bytes for a person."""
+    if count >= 1024 * MIB:
+        return f"{count / MIB / 1024:.1f} GiB"
     return f"{count / MIB:.1f} MiB" if count >= MIB else f"{max(1, count // 1024)} KiB"
