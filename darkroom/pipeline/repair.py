@@ -21,8 +21,8 @@ from darkroom.options import Grain
 from darkroom.pipeline.cutting import Cutter, as_channels, read_plane
 from darkroom.pipeline.detect import backend_failed
 from darkroom.pipeline.progress import Progress
-from darkroom.protocols import Inpainter
-from darkroom.scan import Bytes, Float, Pixels, Tile
+from darkroom.protocols import Inpainter, Recoverer
+from darkroom.scan import Bytes, Float, FrameStats, Pixels, Tile
 
 CELL = 512  # side of the cells that a large part of the mask is cut into
 GRAIN_MARGIN = 24  # surroundings that grain is taken from
@@ -51,6 +51,8 @@ class Repair:
         cutter: the scan.
         mask: uint8 spool of the final mask.
         inpainter: fills, or None where `fill` holds a restorer's repairs.
+        recoverer: brings back what shows through, or None.
+        stats: of the frame, for the recoverer.
         fill: spool of repairs in the file's dtype.
         grain: whether to give repairs grain.
         seed: of the grain.
@@ -60,6 +62,8 @@ class Repair:
     cutter: Cutter
     mask: Spool
     inpainter: Inpainter | None
+    recoverer: Recoverer | None
+    stats: FrameStats
     fill: Spool | None
     grain: Grain
     seed: int
@@ -112,9 +116,12 @@ class Repair:
         if not chosen.any():
             return Patch(cell, chosen, np.empty((0, self.cutter.scan.info.channels)))
         inner = cell.relative_to(read).slices
-        image, fill = self._filled(cell, read, mask)
+        tile = self.cutter.tile(cell, read, "any", mask)
+        fill = self._filled(tile)
         if self.grain == "match":
-            fill = match_grain(image, mask, fill, seed=self.seed, origin=(read.x, read.y))
+            fill = match_grain(tile.image, mask, fill, seed=self.seed, origin=(read.x, read.y))
+        if self.recoverer is not None:
+            fill = self._recovered(self.recoverer, tile, fill)
         samples = self.cutter.codec.decode(fill[inner])
         return Patch(cell, chosen, samples[chosen])
 
@@ -127,21 +134,27 @@ class Repair:
         whole = pick(read_plane(self.mask, part.window), 1, part.start)
         return whole[cell.relative_to(part.window).slices]
 
-    def _filled(self, cell: Window, read: Window, mask: Bytes) -> tuple[Float, Float]:
-        """(image, filled image) over `read`, both with the scan's own channels."""
-        tile = self.cutter.tile(cell, read, "any", mask)
+    def _filled(self, tile: Tile) -> Float:
+        """The tile's image with its masked pixels filled, with the scan's own channels."""
         if self.inpainter is None:
             assert self.fill is not None
-            inner = cell.relative_to(read).slices
             fill = tile.image.copy()
-            fill[inner] = self.cutter.codec.encode(self.fill.read(cell))
-            return tile.image, fill
+            fill[tile.core_slices] = self.cutter.codec.encode(self.fill.read(tile.core))
+            return fill
         try:
-            return tile.image, self._inpaint(self.inpainter, tile)
+            return self._inpaint(self.inpainter, tile)
         except DarkroomError:
             raise
         except Exception as error:
-            raise backend_failed(type(self.inpainter).__name__, error, cell) from error
+            raise backend_failed(type(self.inpainter).__name__, error, tile.core) from error
+
+    def _recovered(self, recoverer: Recoverer, tile: Tile, fill: Float) -> Float:
+        try:
+            return recoverer.recover(tile, fill, self.stats)
+        except DarkroomError:
+            raise
+        except Exception as error:
+            raise backend_failed(type(recoverer).__name__, error, tile.core) from error
 
     @staticmethod
     def _inpaint(inpainter: Inpainter, tile: Tile) -> Float:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,12 @@ from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.cutting import Cutter
 from darkroom.pipeline.detect import Find, mask_bands
 from darkroom.pipeline.engine import Engine
+from darkroom.pipeline.infrared_run import InfraredRun, judge
 from darkroom.pipeline.plan import Plan, limit_arenas, make_plan
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Repair
 from darkroom.pipeline.survey import float_white, survey
-from darkroom.protocols import Restorer
+from darkroom.protocols import Recoverer, Restorer
 from darkroom.scan import Bytes, FrameStats, Pixels, Scan
 
 MASK_LEVEL = 128  # a mask file's pixels at or above this are marked
@@ -37,6 +39,7 @@ class Found:
         score: uint8 spool of scores, or None where the mask was given.
         parts: the separate places of the mask.
         masked_pixels: pixels under the mask.
+        infrared: what the receipt says of the infrared, or None where none was looked at.
     """
 
     stats: FrameStats
@@ -45,6 +48,7 @@ class Found:
     score: Spool | None
     parts: list[Component]
     masked_pixels: int
+    infrared: dict[str, Any] | None
     _cutter: Cutter
     _engine: Engine
     _fill: Spool | None
@@ -75,12 +79,18 @@ class Found:
             self._cutter,
             self.mask,
             self._engine.inpainter,
+            self._recoverer(),
+            self.stats,
             self._fill,
             self._options.grain,
             self._options.seed,
             self.plan.band,
         )
         return repair.rows(self._pool, self.parts, progress)
+
+    def _recoverer(self) -> Recoverer | None:
+        finder = self._engine.finder
+        return finder if isinstance(finder, Recoverer) else None
 
 
 @contextmanager
@@ -93,7 +103,7 @@ def find_artefacts(
     *,
     mask: Scan | None = None,
     exclude: Scan | None = None,
-    infrared: Scan | None = None,
+    infrared: InfraredRun | None = None,
 ) -> Iterator[Found]:
     """Probe, plan, survey and find; the result is valid within the context.
 
@@ -105,7 +115,7 @@ def find_artefacts(
         progress: told of each stage.
         mask: repair exactly this instead of looking for artefacts.
         exclude: areas never to touch.
-        infrared: the infrared plane, the size of the scan.
+        infrared: the infrared plane, whose engine takes the place of `engine` if it is of use.
 
     Raises:
         DarkroomError: as the stages do.
@@ -119,8 +129,16 @@ def find_artefacts(
         _same_size(scan, other)
     plan = make_plan(info, engine, machine)
     codec = Codec.of(info, float_white(scan))
-    cutter = Cutter(scan, codec, infrared)
+    cutter = Cutter(scan, codec)
     stats = survey(scan, codec, options.polarity)
+    report = None
+    if infrared is not None:
+        seen, report = judge(infrared, scan, codec, stats)
+        if seen.refusal is None:
+            engine, options = infrared.engine, infrared.options
+            cutter = Cutter(scan, codec, seen.plane)
+            stats = replace(stats, infrared=seen.stats)
+            plan = make_plan(info, engine, machine)
     scratch = Scratch(machine.scratch)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(plan.jobs))
@@ -144,7 +162,8 @@ def find_artefacts(
         parts = list(components(mask_bands(frame_mask, plan.band), info.width))
         masked = sum(part.area for part in parts)
         yield Found(
-            stats, plan, frame_mask, score, parts, masked, cutter, engine, fill, pool, options
+            *(stats, plan, frame_mask, score, parts, masked, report),
+            *(cutter, engine, fill, pool, options),
         )
 
 

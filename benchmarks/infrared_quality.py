@@ -1,0 +1,133 @@
+"""What infrared finds and repairs on modelled scans, beside the picture alone and both together.
+
+    python benchmarks/infrared_quality.py --json FILE --figure FILE
+
+Scans are those of `rgbi.py`: photographs that come with scikit-image, on modelled film, each with
+a clean twin. Figures are means over the photographs:
+
+- recall: share of the visible artefacts of which at least half is in the mask;
+- deep recall: the same of scratches that infrared cannot show (none where a frame has none);
+- false/MP: places in the mask where scan and clean twin do not differ;
+- sse_ratio: squared error left, against the clean twin as people see it; doing nothing is 1;
+- harm: squared error added where scan and clean twin do not visibly differ, in the same units.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from rgbi import Scanner, as_seen, bundled_photos, make_frame
+from scipy import ndimage as ndi
+
+from darkroom.options import CleanOptions
+from darkroom.pipeline.memory import clean_array
+from darkroom.scan import Encoding
+
+EIGHT = np.ones((3, 3), bool)
+FINE, COARSE = 0.002, 0.02  # noise of infrared as a share of white
+SCANS = {
+    "slide, fine scanner": ("slide", Scanner(FINE)),
+    "slide, noisy scanner": ("slide", Scanner(COARSE)),
+    "negative": ("negative", Scanner(FINE)),
+    "inverted negative": ("inverted", Scanner(FINE)),
+    "inverted, noisy scanner": ("inverted", Scanner(COARSE)),
+    "inverted, shifted 3.4, -2.2": ("inverted", Scanner(FINE, shift=(3.4, -2.2))),
+    "silver": ("silver", Scanner(FINE)),
+    "Kodachrome": ("kodachrome", Scanner(FINE)),
+}
+WAYS = ("picture", "infrared", "infrared, filled only", "both")
+
+
+def clean(frame, way, sensitivity, inpainter):
+    """The result of one way of cleaning a frame."""
+    options = {"": {}, "infrared, filled only": {"infrared": {"thinnest": 1.0}}}
+    settings = CleanOptions(
+        ir="off" if way == "picture" else "auto",
+        sensitivity=sensitivity,
+        inpainter=inpainter,
+        options=options.get(way, {}),
+    )
+    encoding = Encoding.GAMMA if frame.encoded else Encoding.LINEAR
+    picture, infrared = frame.damaged[..., :3], frame.damaged[..., 3]
+    if way == "both":
+        masks = [clean(frame, one, sensitivity, inpainter).mask for one in WAYS[:2]]
+        joined = np.maximum(*masks)
+        return clean_array(picture, settings, mask=joined, encoding=encoding)
+    return clean_array(picture, settings, infrared=infrared, encoding=encoding)
+
+
+def measure(frame, result):
+    """The figures of one result."""
+    before, after, truth = (
+        as_seen(p, frame.encoded) for p in (frame.damaged, result.image, frame.clean)
+    )
+    mask = result.mask > 0
+    error = ((before - truth) ** 2).sum()
+    left = ((after - truth) ** 2).sum(axis=2)
+    labels, count = ndi.label(frame.visible, EIGHT)
+    found = ndi.mean(mask, labels, np.arange(1, count + 1)) >= 0.5
+    deep = ndi.mean(frame.emulsion, labels, np.arange(1, count + 1)) > 0.5
+    differs = ndi.binary_dilation(np.abs(before - truth).max(axis=2) > 1 / 255, EIGHT, 2)
+    places, total = ndi.label(mask, EIGHT)
+    wrong = total - np.count_nonzero(ndi.maximum(differs, places, np.arange(1, total + 1)))
+    harm = (left - ((before - truth) ** 2).sum(axis=2))[~frame.visible].sum()
+    return {
+        "recall": float(found[~deep].mean()),
+        "deep_recall": float(found[deep].mean()) if deep.any() else None,
+        "false_per_mp": wrong / mask.size * 1e6,
+        "sse_ratio": float(left.sum() / error),
+        "harm": float(harm / error),
+        "used": bool(result.infrared and result.infrared["used"]),
+    }
+
+
+def mean(rows):
+    """Means of each figure over rows that have it."""
+    out = {}
+    for key in rows[0]:
+        values = [row[key] for row in rows if row[key] is not None]
+        out[key] = float(np.mean(values)) if values else None
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scans", nargs="*", default=list(SCANS), help="names of scans")
+    parser.add_argument("--ways", nargs="*", default=list(WAYS))
+    parser.add_argument("--photos", nargs="*", default=list(bundled_photos()))
+    parser.add_argument("--sensitivity", nargs="*", type=float, default=[50.0])
+    parser.add_argument("--inpainter", default="oliveira")
+    parser.add_argument("--amount", type=float, default=1.0, help="of damage")
+    parser.add_argument("--smears", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write all figures here")
+    given = parser.parse_args()
+    photos = bundled_photos()
+    table = []
+    print("| scan | found by | sensitivity | recall | deep | false/MP | sse_ratio | harm |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name in given.scans:
+        kind, scanner = SCANS[name]
+        rows = {}
+        for seed, photo in enumerate(given.photos):
+            settings = {"amount": given.amount, "smears": given.smears, "seed": seed}
+            frame = make_frame(photos[photo], kind, scanner, **settings)
+            for way in given.ways:
+                for sensitivity in given.sensitivity:
+                    result = clean(frame, way, sensitivity, given.inpainter)
+                    rows.setdefault((way, sensitivity), []).append(measure(frame, result))
+        for (way, sensitivity), figures in rows.items():
+            m = mean(figures)
+            table.append({"scan": name, "way": way, "sensitivity": sensitivity} | m)
+            deep = "" if m["deep_recall"] is None else f"{m['deep_recall']:.2f}"
+            print(
+                f"| {name} | {way} | {sensitivity:g} | {m['recall']:.3f} | {deep} "
+                f"| {m['false_per_mp']:.1f} | {m['sse_ratio']:.3f} | {m['harm']:+.4f} |",
+                flush=True,
+            )
+    if given.json:
+        given.json.write_text(json.dumps(table, indent=1))
+
+
+if __name__ == "__main__":
+    main()
