@@ -92,6 +92,7 @@ def mean(rows):
 
 
 def main():
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scans", nargs="*", default=list(SCANS), help="names of scans")
     parser.add_argument("--ways", nargs="*", default=list(WAYS))

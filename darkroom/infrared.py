@@ -24,7 +24,6 @@ ROUNDS = 30
 RIDGE = 1e-4  # of each regressor's variance: keeps grey pictures, whose channels agree, solvable
 MAD_TO_SIGMA = 1.4826
 FLOOR = 0.003  # least noise of log infrared: finer scanners do not exist, smoother models do
-STEADY = 0.35  # of `steadiness`: what shows below may be compared with the infrared
 FEWEST = 400  # samples in a level of luminance that its noise can be told from
 
 
@@ -96,24 +95,51 @@ def mean5(values: Float) -> Float:
     return mean3(mean3(values))
 
 
-def steadiness(smooth: Float) -> Float:
-    """Range of `mean5` within 5 x 5 pixels over its depth: float32 (H, W).
+def edge_height(light: Float, stats: InfraredStats) -> Float:
+    """How much the picture alone makes log infrared vary within 5 x 5 pixels.
 
-    Small in the middle of stains, large at the rims of specks, where infrared and picture differ
-    by their focus and cannot be compared pixel by pixel.
+    Args:
+        light: float32 (H, W, C), log light.
+        stats: of the frame.
+
+    Returns:
+        float32 (H, W).
     """
     import cv2
 
+    expected = np.zeros(light.shape[:2], np.float32)
+    for channel, slope in enumerate(stats.crosstalk):
+        expected += np.float32(slope) * light[..., channel]
     kernel = np.ones((5, 5), np.uint8)
-    spread = cv2.dilate(smooth, kernel) - cv2.erode(smooth, kernel)
-    return np.asarray(spread / np.maximum(-smooth, np.float32(1e-3)), np.float32)
+    return np.asarray(cv2.dilate(expected, kernel) - cv2.erode(expected, kernel), np.float32)
 
 
-def noise_at(luminance: Float, stats: InfraredStats, noise: tuple[float, ...]) -> Float:
-    """The noise curve `stats.noise` or `stats.mean_noise` at each luminance (H, W)."""
-    count = len(noise)
-    index = np.clip(luminance * np.float32(count), 0, count - 1).astype(np.intp)
-    return np.asarray(np.asarray(noise, np.float32)[index])
+def deviations(tile: Tile, stats: InfraredStats, least: float) -> tuple[Float, Float]:
+    """How unlike clean film each pixel is, and 3 x 3 pixels about it are, in standard deviations.
+
+    The picture's edges raise the bar: infrared is focused a little differently, so that what the
+    dyes take from it never cancels there.
+
+    Args:
+        tile: with its infrared.
+        stats: of the frame.
+        least: log transmission that counts as one deviation at least.
+
+    Returns:
+        Two float32 (H, W), positive where infrared is dark.
+    """
+    lost = log_transmission(tile, stats)
+    edge = edge_height(log_light(tile.image), stats)
+    edge *= np.float32(stats.edges)
+    edge *= edge
+    level = np.clip(tile.luminance() * np.float32(len(stats.noise)), 0, len(stats.noise) - 1)
+    index = level.astype(np.intp)
+    found = []
+    for values, noise in ((lost, stats.noise), (mean3(lost), stats.mean_noise)):
+        variance = np.maximum(np.asarray(noise, np.float32), np.float32(least))[index] ** 2
+        variance += edge
+        found.append(-values / np.sqrt(variance))
+    return found[0], found[1]
 
 
 def fit(

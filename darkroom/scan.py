@@ -256,6 +256,8 @@ class InfraredStats:
         noise: robust standard deviation of log infrared about the model, in equal bins of
             gamma-encoded luminance over [0, 1].
         mean_noise: the same of means over 3 x 3 pixels.
+        edges: spread of log infrared about the model at the picture's edges, as a share of their
+            height in the model: what focus and place leave.
         exponents: change of each channel's log light with the log transmission of what lies on
             the film; empty where the frame has too little to tell.
         shift: (dx, dy) in pixels that the plane was moved by to lie over the picture.
@@ -268,6 +270,7 @@ class InfraredStats:
     mirrors: float
     noise: tuple[float, ...]
     mean_noise: tuple[float, ...]
+    edges: float = 0.0
     exponents: tuple[float, ...] = ()
     shift: tuple[float, float] = (0.0, 0.0)
 

@@ -27,6 +27,7 @@ DETAIL = 6.0  # pixels; what varies more slowly is no help in registration
 OUTLIER = 8.0  # robust standard deviations that detail is limited to
 FARTHEST = 24.0  # pixels; no scanner misplaces infrared by more
 CLEAR_PEAK = 12.0  # of the correlation, in its standard deviations
+EDGE = 5.0  # an edge is that many times higher than the noise
 THINNEST = 0.5  # transmission that specks which exponents are measured on stay above
 LARGEST_SPECK = 900  # pixels, its rim included
 FEWEST_SPECKS = 12
@@ -194,34 +195,42 @@ def _second_look(
     pixels = sum(window.area for window in sample_windows(scan))
     step = max(1, round(pixels / SECOND_LOOK))
     seen = [_residues(tile, stats) for tile, _ in _bands(scan, codec, plane, frame, step)]
-    levels, single, mean, depths, changes = (
+    levels, single, mean, edges, depths, changes = (
         np.concatenate(part) for part in zip(*seen, strict=True)
     )
     exponents: tuple[float, ...] = ()
     if len(depths) >= FEWEST_SPECKS:
         exponents = tuple(_slope(change, depths) for change in changes.T)
+    elif codec.linear:
+        # Too little dust to measure; what dims light at all dims it about alike.
+        exponents = (round(1 / max(0.5, 1 - sum(stats.crosstalk)), 4),) * len(stats.crosstalk)
     return replace(
         stats,
         noise=model.noise_curve(levels, single, NOISE_LEVELS),
         mean_noise=model.noise_curve(levels, mean, NOISE_LEVELS),
+        edges=float(np.percentile(edges, 90)) / 1.645 if len(edges) else 0.0,
         exponents=exponents,
     )
 
 
-def _residues(tile: Tile, stats: InfraredStats) -> tuple[Float, Float, Float, Float, Float]:
+def _residues(tile: Tile, stats: InfraredStats) -> tuple[Float, ...]:
     """What one band adds to the second look.
 
     Returns:
-        Luminance, residual and mean residual of every fourth pixel, each (n,); depths (m,) and
-        changes (m, C) of thin specks, see `_thin_specks`.
+        Luminance, residual and mean residual of every fourth pixel, each (n,); residuals at the
+        picture's edges over their height, (k,); depths (m,) and changes (m, C) of thin specks, see
+        `_thin_specks`.
     """
     lost = model.log_transmission(tile, stats)
     smooth = model.mean3(lost)
+    height = model.edge_height(model.log_light(tile.image), stats)
+    edge = (height > EDGE * max(stats.noise)) & (np.abs(lost) < height)
     every = (slice(1, -1, 2), slice(1, -1, 2))
     return (
         *(plane[every].ravel() for plane in (tile.luminance(), lost, smooth)),
+        np.asarray(np.abs(lost[edge]) / height[edge], np.float32),
         *_thin_specks(tile.image, lost, smooth, max(stats.noise)),
-    )  # type: ignore[return-value]
+    )
 
 
 def _thin_specks(image: Float, lost: Float, smooth: Float, noise: float) -> tuple[Float, Float]:

@@ -8,15 +8,18 @@ differs tenfold.
 import numpy as np
 
 from darkroom.errors import InputError
-from darkroom.infrared import log_transmission, mean3, noise_at
+from darkroom.infrared import deviations, log_transmission, mean3
 from darkroom.protocols import Device, TileContract
 from darkroom.scan import Bytes, Float, FrameStats, InfraredStats, Tile
 from darkroom_backends.infrared.options import InfraredOptions
 from darkroom_backends.infrared.recover import divide
 
 Z_MAX = 32.0  # deviations that give a score of 1
+LEAST = 0.0075  # log transmission that counts as a deviation; 7 of them are the least one sees
 REACH = 4  # soft rims end within this many pixels
-RIM_NOISE, RIM_PEAK = 2.0, 0.06  # a rim ends below these: deviations, share of the deepest pixel
+# A rim ends below these: deviations, share of the deepest pixel, and what nobody sees.
+RIM_NOISE, RIM_PEAK, RIM_LEAST = 2.0, 0.06, 0.03
+LARGE, THIN = 400, 0.6  # pixels, transmission: too large to be filled while film shows through
 HOLDER_LENGTH, HOLDER_WIDTH = 0.5, 0.02  # of a side of the frame; no dust is larger both ways
 
 
@@ -28,7 +31,7 @@ class InfraredDetector:
     def __init__(self, options: InfraredOptions | None = None, device: Device | None = None):
         self.options = options or InfraredOptions()
         self.contract = TileContract(
-            halo=2, tile=1024, channels="any", workspace=96, needs=frozenset({"infrared"})
+            halo=4, tile=1024, channels="any", workspace=96, needs=frozenset({"infrared"})
         )
 
     def thresholds(self, sensitivity: float) -> tuple[float, float]:
@@ -38,20 +41,22 @@ class InfraredDetector:
 
     def detect(self, tile: Tile, stats: FrameStats) -> Float:
         """Darkness beyond that of clean film, in standard deviations over `Z_MAX`."""
-        infrared = _needed(stats)
-        lost = log_transmission(tile, infrared)
-        luminance = tile.luminance()
-        z = -lost / noise_at(luminance, infrared, infrared.noise)
         # Means show what is faint and large, single pixels what is thin.
-        np.maximum(z, -mean3(lost) / noise_at(luminance, infrared, infrared.mean_noise), out=z)
+        z = np.maximum(*deviations(tile, _needed(stats), LEAST))
         return np.asarray(np.clip(z * np.float32(1 / Z_MAX), 0, 1), np.float32)
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
-        """0 for the film holder, which is as dark as dust, else 1."""
+        """0 for the film holder, and for large stains that could only be painted over; else 1."""
         assert crop.mask is not None
+        inside = crop.mask > 0
+        infrared = _needed(stats)
+        if not infrared.exponents and np.count_nonzero(inside) > LARGE:
+            lost = mean3(log_transmission(crop, infrared))[inside]
+            if np.percentile(lost, 10) > np.log(THIN):
+                return 0.0
         length = max(crop.core.width / stats.frame.width, crop.core.height / stats.frame.height)
         longer = max(crop.core.width, crop.core.height)
-        width = float((crop.mask > 0).sum()) / longer
+        width = np.count_nonzero(inside) / longer
         side = min(stats.frame.width, stats.frame.height)
         return 0.0 if length > HOLDER_LENGTH and width > HOLDER_WIDTH * side else 1.0
 
@@ -62,13 +67,13 @@ class InfraredDetector:
         assert crop.mask is not None
         infrared = _needed(stats)
         smooth = -mean3(log_transmission(crop, infrared))
+        _, mean = deviations(crop, infrared, 0.0)
         deepest = float(smooth[crop.mask > 0].max())
-        noise = RIM_NOISE * noise_at(crop.luminance(), infrared, infrared.mean_noise)
-        soft = (smooth > np.maximum(noise, RIM_PEAK * deepest)).astype(np.uint8) * 255
+        soft = (smooth > max(RIM_PEAK * deepest, RIM_LEAST)) & (mean > RIM_NOISE)
         kernel = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)), np.uint8)
         grown = crop.mask
         for _ in range(REACH - 1):
-            grown = crop.mask | (cv2.dilate(grown, kernel) & soft)
+            grown = crop.mask | (cv2.dilate(grown, kernel) * soft)
         return np.asarray(cv2.dilate(grown, np.ones((3, 3), np.uint8)), np.uint8)
 
     def recover(self, crop: Tile, fill: Float, stats: FrameStats) -> Float:
