@@ -14,6 +14,7 @@ The clean twin of each scan has the same grain and noise, so every difference is
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -117,6 +118,33 @@ def make_frame(
     before, after = (as_seen(p, encoded) for p in pictures)
     visible = np.abs(before - after).max(axis=2) > SEEN
     return Frame(pictures[0], pictures[1], encoded, visible, visible & (scraped > 0.05))
+
+
+def write_vuescan(path: Path, frame: Frame, dpi: int = 2400) -> None:
+    """A linear frame as VueScan writes raw files: four chunky 16-bit samples, infrared last."""
+    import tifffile
+
+    tifffile.imwrite(
+        path,
+        frame.damaged,
+        photometric="rgb",
+        extrasamples=["unspecified"],
+        software="VueScan 9 x64 (9.7.50)",
+        resolution=(dpi, dpi),
+        resolutionunit="INCH",
+        metadata=None,
+    )
+
+
+def write_sidecar(path: Path, frame: Frame, dpi: int = 2400) -> Path:
+    """The picture as a plain RGB TIFF and its infrared beside it, whose path is returned."""
+    import tifffile
+
+    beside = path.with_name(f"{path.stem}_IR{path.suffix}")
+    resolution = {"resolution": (dpi, dpi), "resolutionunit": "INCH", "metadata": None}
+    tifffile.imwrite(path, frame.damaged[..., :3], photometric="rgb", **resolution)
+    tifffile.imwrite(beside, frame.damaged[..., 3], photometric="minisblack", **resolution)
+    return beside
 
 
 def bundled_photos() -> dict[str, np.ndarray]:
