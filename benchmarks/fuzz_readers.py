@@ -2,13 +2,17 @@
 
     python benchmarks/fuzz_readers.py --cases 100000 --jobs 2
 
-Counts outcomes for each kind of file. Anything but a picture or an InputError, a case that
-takes longer than `--limit` seconds, or more memory than `--memory` MiB ends the run with exit
-code 1 and leaves the offending file beside the script's working folder.
+The files are small ones of every layout in tests/io/layouts.py, and some more.
+
+Counts outcomes for each kind: refused with one clear error; a picture that tifffile or OpenCV,
+where they can read the same page, reads to the very same samples; a picture that neither can
+read. Anything else, a case that takes longer than `--limit` seconds, or more memory than `--memory`
+MiB ends the run with exit code 1 and leaves the offending file in the working folder.
 """
 
 import argparse
 import io
+import logging
 import random
 import resource
 import signal
@@ -20,6 +24,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import numpy as np
 import tifffile
 from PIL import Image, PngImagePlugin
@@ -27,9 +32,17 @@ from PIL import Image, PngImagePlugin
 from darkroom.errors import InputError
 from darkroom.geometry import bands
 from darkroom.io import open_scan
+from darkroom.io.tiff_read import TiffScan
+from darkroom.scan import Pixels, Scan
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "io"))
+from layouts import LAYOUTS
+
+KINDS = ("agreed", "picture", "refused", "FAILED")
+UNFUZZED = ("Camera raw, X-Trans", "TIFF with NAME-ir")  # LibRaw wants it large; as NAME_IR
 INTERESTING = (0, 1, 2, 3, 7, 8, 255, 256, 65535, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
 MAX_PIXELS = 4_000_000
+CACHE = 1 << 12  # bytes: little enough that single strips are unpacked to disk
 
 
 def seeds() -> dict[str, bytes]:
@@ -70,6 +83,12 @@ def seeds() -> dict[str, bytes]:
         data = io.BytesIO()
         image.save(data, name[-3:].replace("jpg", "jpeg"), exif=exif, dpi=(300, 300), **options)
         files[name] = data.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        for layout in LAYOUTS:
+            if not layout.title.startswith(UNFUZZED):
+                path = Path(folder) / layout.name
+                layout.write(path, (36, 44))
+                files[layout.name] = path.read_bytes()
     return files
 
 
@@ -112,25 +131,79 @@ def cases(number: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def outcome(path: Path) -> str:
-    """Open and read a file to its end; "picture" or "refused".
+    """Open and read a file to its end; "agreed", "picture" or "refused".
 
     Raises:
         Exception: whatever a reader lets through that is no InputError.
+        AssertionError: another program reads other samples from the same page.
     """
     try:
-        with open_scan(path, max_pixels=MAX_PIXELS, cache_bytes=1 << 20) as scan:
-            info = scan.info
+        with open_scan(path, max_pixels=MAX_PIXELS, cache_bytes=CACHE) as scan:
+            info, parts = scan.info, []
             for window in bands(info.width, info.height, 4096):
                 pixels = scan.read(window)
                 if pixels.shape != (window.height, window.width, info.samples):
                     raise AssertionError(f"{pixels.shape} for {window}")
                 if pixels.dtype != info.dtype:
                     raise AssertionError(f"{pixels.dtype} is not {info.dtype}")
+                parts.append(pixels)
+            other = as_others_see_it(path, scan)
+            if other is None:
+                return "picture"
+            if not np.array_equal(other, np.concatenate(parts), equal_nan=info.dtype.kind == "f"):
+                raise AssertionError("another program reads other samples")
+            return "agreed"
     except InputError as error:
         if "\n" in str(error):
             raise AssertionError("an error of several lines") from error
         return "refused"
-    return "picture"
+
+
+def as_others_see_it(path: Path, scan: Scan) -> Pixels | None:
+    """The samples as tifffile or OpenCV decode them; None where they do not, or other ones."""
+    info = scan.info
+    try:
+        if isinstance(scan, TiffScan):
+            found = _by_tifffile(path, int(scan._page.offsets[0]), scan._page.planar)
+        elif info.format == "png":
+            found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            if found is not None and found.ndim == 3:
+                found = found[..., [2, 1, 0, 3][: found.shape[2]]]
+        else:
+            return None  # libjpeg and LibRaw, by way of darkroom or of others
+    except Exception:
+        return None
+    if found is None or found.size != info.width * info.height * info.samples:
+        return None
+    if found.dtype != info.dtype:
+        return None
+    return found.reshape(info.height, info.width, info.samples)
+
+
+class Complaints(logging.Handler):
+    """Remembers whether anything was logged."""
+
+    heard = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Something was."""
+        self.heard = True
+
+
+def _by_tifffile(path: Path, first: int, planar: bool) -> Pixels | None:
+    """The page whose pixels start at an offset: (H, W[, samples]).
+
+    Where tifffile complains of the file it goes on and guesses, so nothing can be compared.
+    """
+    logger, complaints = logging.getLogger("tifffile"), Complaints(logging.WARNING)
+    logger.handlers, logger.propagate = [complaints], False
+    with tifffile.TiffFile(path) as tif:
+        pages = [page for top in tif.pages for page in (top, *(top.pages or ()))]
+        page = next(page for page in pages if page.dataoffsets[:1] == (first,))
+        pixels = page.asarray()
+    if complaints.heard:
+        return None
+    return np.moveaxis(pixels, 0, -1) if planar else pixels
 
 
 def run(task: tuple[int, int, float]) -> tuple[Counter[tuple[str, str]], list[str], float, float]:
@@ -197,12 +270,15 @@ def main() -> int:
 
 def report(counts: Counter[tuple[str, str]], say: Callable[[str], None]) -> None:
     """A table of outcomes by kind of file."""
-    say(f"{'file':20} {'picture':>9} {'refused':>9} {'FAILED':>7}")
+    say(f"{'file':44} {' '.join(f'{kind:>8}' for kind in KINDS)}")
     for name in sorted({name for name, _ in counts}):
-        row = [counts[name, kind] for kind in ("picture", "refused", "FAILED")]
-        say(f"{name:20} {row[0]:9} {row[1]:9} {row[2]:7}")
-    total = [sum(n for (_, k), n in counts.items() if k == kind) for kind in ("picture", "refused")]
-    say(f"{sum(counts.values())} cases: {total[0]} pictures, {total[1]} clear errors")
+        say(f"{name:44} {' '.join(f'{counts[name, kind]:8}' for kind in KINDS)}")
+    total = {kind: sum(n for (_, k), n in counts.items() if k == kind) for kind in KINDS}
+    say(
+        f"{sum(counts.values())} cases: {total['refused']} clear errors, {total['agreed']} "
+        f"pictures that another program reads alike, {total['picture']} that none other reads, "
+        f"{total['FAILED']} failures"
+    )
 
 
 if __name__ == "__main__":

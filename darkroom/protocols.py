@@ -63,15 +63,15 @@ class Detector(Protocol):
 
 @runtime_checkable
 class ComponentJudge(Protocol):
-    """A detector that also judges each candidate as a whole, however it lay on the tiles."""
+    """A finder that also judges each candidate as a whole, however it lay on the tiles."""
 
     margin: int
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """Confidence in [0, 1] that the component in `crop.mask` is an artefact.
 
-        `crop.read` is the component's bounding box and `margin` pixels around it. Components at
-        or above 0.5 are repaired.
+        `crop.read` is the component's bounding box and `margin` pixels around it; `crop.score`
+        and `crop.fill` are there for a restorer. Components at or above 0.5 are repaired.
         """
 
 
@@ -141,6 +141,18 @@ class Restorer(Protocol):
         """Scores and fills of tiles of equal size."""
 
 
+@runtime_checkable
+class FrameReplacer(Protocol):
+    """A restorer that can be asked for every pixel's value, damaged or not.
+
+    Attributes:
+        whole_frame: whether it was asked. Then the whole picture is the mask, but for what the
+            user excludes; no coverage limit holds, no grain is added, and the receipt says so.
+    """
+
+    whole_frame: bool
+
+
 Backend: TypeAlias = Detector | Inpainter | Restorer
 
 
@@ -162,7 +174,8 @@ class BackendSpec:
         summary: one line for `darkroom backends`.
         options: "package.module:Class", a dataclass of its options with defaults, or None.
         requires: importable modules it needs, checked without importing them.
-        inpainter: for detectors, the inpainter used unless another is asked for.
+        inpainter: for detectors, the inpainter used unless another is asked for; for restorers,
+            the one that fills where the mask is given.
         devices: kinds of device it can use.
     """
 

@@ -29,10 +29,17 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ColorProfile:
-    """The embedded ICC profile, if any, and the encoding the reader concluded from the file."""
+    """The embedded ICC profile, if any, and the encoding the reader concluded from the file.
+
+    Attributes:
+        icc: the profile's bytes.
+        encoding: how sample values relate to light.
+        reason: what in the file the encoding was concluded from, for a person to read.
+    """
 
     icc: bytes | None = None
     encoding: Encoding = Encoding.UNKNOWN
+    reason: str = field(default="nothing in the file says", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +196,18 @@ def read_padded(
     Returns:
         (window.height, window.width, samples) in the dtype that `read` gives.
     """
+    if Window(0, 0, width, height).contains(window):
+        return read(window)
     rows = reflect(window.y, window.bottom, height)
     columns = reflect(window.x, window.right, width)
     y, x = int(rows.min()), int(columns.min())
     inside = Window(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
     pixels = read(inside)
-    if inside == window:
-        return pixels
-    return np.take(np.take(pixels, rows - y, axis=0), columns - x, axis=1)
+    if inside.height != window.height or inside.y != window.y:
+        pixels = np.take(pixels, rows - y, axis=0)
+    if inside.width != window.width or inside.x != window.x:
+        pixels = np.take(pixels, columns - x, axis=1)
+    return pixels
 
 
 def reflect(start: int, stop: int, size: int) -> NDArray[np.intp]:
@@ -220,6 +231,9 @@ class Tile:
         mask: uint8 (H, W) over `read`, 0 keep and 255 repair, or None.
         infrared: float32 (H, W) over `read` in [0, 1], proportional to infrared light and laid
             over the picture, or None.
+        score: float32 (H, W) over `read` in [0, 1], what a restorer made of it, or None.
+        fill: float32 (H, W, C) over `read`, a restorer's repair, or None; meaningless where the
+            score is below the low threshold.
     """
 
     core: Window
@@ -227,6 +241,8 @@ class Tile:
     image: Float
     mask: Bytes | None = None
     infrared: Float | None = None
+    score: Float | None = None
+    fill: Float | None = None
 
     @property
     def core_slices(self) -> tuple[slice, slice]:

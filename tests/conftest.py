@@ -1,6 +1,8 @@
 """Fixtures and settings that all tests share."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,3 +27,29 @@ def shared() -> Path:
     if not (folder / "film" / "photos.tsv").is_file():
         pytest.skip("the film data set is not on this machine (set DARKROOM_SHARED)")
     return folder
+
+
+def mounted(folder: Path, *options: str) -> Iterator[Path]:
+    """A file system in memory, for as long as a test lasts; skips where that needs more rights."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", ",".join(("size=1m", *options)), "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        done = False
+    if not done:
+        pytest.skip("a file system cannot be mounted here (needs root)")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    yield from mounted(tmp_path / "disk")
+
+
+@pytest.fixture
+def read_only_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system that not even root may write to."""
+    yield from mounted(tmp_path / "sealed", "ro")

@@ -78,6 +78,17 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         say("  ".join(cells).rstrip())
 
 
+def show(*parts: Any) -> None:
+    """What Rich can draw, on stdout; as wide as it needs to be where that is no terminal."""
+    from rich.console import Console as RichConsole
+
+    console = RichConsole(highlight=False)
+    if not console.is_terminal:
+        console = RichConsole(highlight=False, width=200, no_color=True)
+    for part in parts:
+        console.print(part, markup=False)
+
+
 def record(values: Any) -> None:
     """One JSON value on a line of its own on stdout, at once."""
     print(json.dumps(values, default=str), flush=True)

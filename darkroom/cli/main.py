@@ -28,6 +28,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "clean": Entry("darkroom.cli.clean:app", "Remove dust, hairs and scratches from scans."),
     "detect": Entry("darkroom.cli.detect:app", "Find artefacts and write only their masks."),
+    "inspect": Entry("darkroom.cli.inspect:inspect", "Say what files hold and what is kept."),
     "demo": Entry("darkroom.cli.demo:demo", "Damage a photograph, clean it and show the result."),
     "dataset": Entry("darkroom.cli.dataset:app", "Build, check and split training data."),
     "train": Entry("darkroom.cli.train:app", "Train a network."),

@@ -24,6 +24,9 @@ def train(
     split: Annotated[
         Path | None, typer.Option(help="Table of photographs and their parts: one pool, re-split.")
     ] = None,
+    photographs: Annotated[
+        Path | None, typer.Option(help="Folder of clean photographs to learn from as well.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, over the recipe. Repeatable.")
     ] = None,
@@ -33,7 +36,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,
-    init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Weights to start from, or vgg16_bn.pth for segnet.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     licence: Annotated[str, typer.Option(help="Licence note for the weights file.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
@@ -56,6 +61,7 @@ def train(
         recipe=read_recipe(recipe) if recipe else None,
         values=_values(set_ or []),
         split=split,
+        photographs=photographs,
         folder=folder,
         resume=resume,
         start=init,

@@ -73,21 +73,25 @@ def calibrate(
         Path | None, typer.Option(help="Table of photographs and their parts: one pool, re-split.")
     ] = None,
     part: Annotated[str, typer.Option(help="Part to choose thresholds on.")] = "val",
+    judge: Annotated[
+        bool, typer.Option("--judge/--no-judge", help="Fit a judge, or choose thresholds alone.")
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the figures.")] = False,
 ) -> None:
-    """Measure weights at many thresholds, and keep the best ones in the file."""
+    """Choose thresholds, or fit the judge of candidates, and keep them in the file."""
     from darkroom.plugins.manager import installed
     from darkroom.training import calibrate as work
-    from darkroom.training.data import find_pairs, load_picture
+    from darkroom.training.data import find_pairs, groups_of, load_picture
 
     pictures = [load_picture(*pair) for pair in find_pairs(data, part, split)]
     if dry_run:
         _, trainable = work.load_trainable(file, installed())
         sweep = work.measure(trainable, pictures, work.FINE)
     else:
-        header, sweep = work.calibrate(file, file, pictures, installed())
+        groups = groups_of([p.name for p in pictures], split)
+        header, sweep = work.calibrate(file, file, pictures, installed(), groups, judged=judge)
     names = list(next(iter(sweep.values())))
     rows = [[k, *(f"{figures[n]:.4f}" for n in names)] for k, figures in sweep.items()]
-    console.table(("LOW/HIGH", *(n.upper() for n in names)), rows)
+    console.table(("AT", *(n.upper() for n in names)), rows)
     if not dry_run:
-        console.say(f"thresholds: {header.calibration}")
+        console.say(f"calibration: {header.calibration}")

@@ -3,25 +3,59 @@
 Source: ICC.1:2022, sections 7.2 to 7.3 (structure) and 10.6, 10.18 (curves).
 """
 
+import io
 import struct
 
 from darkroom.scan import Encoding
 
 _CURVES = (b"kTRC", b"gTRC", b"rTRC")
+_LINEAR_LIGHTNESS = 68.0  # half of full scale is L* 76 where linear, 62 with gamma 1.8
 _NEARLY_ONE = 0.05  # gamma 1.0, up to rounding and scanner makers' habits
 
 
 def icc_encoding(icc: bytes | None) -> Encoding:
     """LINEAR or GAMMA by the profile's tone curve; UNKNOWN without a profile or a curve."""
+    return icc_judgement(icc)[0]
+
+
+def icc_judgement(icc: bytes | None) -> tuple[Encoding, str]:
+    """The encoding that a profile means, and what in it says so.
+
+    Profiles of scanners are often tables without a tone curve; there the lightness that the
+    profile gives a grey of half the device's scale tells the curve.
+    """
     if not icc or len(icc) < 132:
-        return Encoding.UNKNOWN
+        return Encoding.UNKNOWN, "there is no ICC profile"
     try:
         gamma = _tone_gamma(icc)
     except struct.error:
-        return Encoding.UNKNOWN
-    if gamma is None:
-        return Encoding.UNKNOWN
-    return Encoding.LINEAR if abs(gamma - 1.0) < _NEARLY_ONE else Encoding.GAMMA
+        gamma = None
+    if gamma is not None:
+        linear = abs(gamma - 1.0) < _NEARLY_ONE
+        text = "tone curve of the ICC profile: " + ("straight" if linear else f"gamma {gamma:.2f}")
+        return (Encoding.LINEAR if linear else Encoding.GAMMA), text
+    lightness = _lightness_of_middle_grey(icc)
+    if lightness is None:
+        return Encoding.UNKNOWN, "the ICC profile does not say"
+    linear = lightness > _LINEAR_LIGHTNESS
+    text = f"the ICC profile gives half of full scale a lightness L* of {lightness:.0f}"
+    return (Encoding.LINEAR if linear else Encoding.GAMMA), text
+
+
+def _lightness_of_middle_grey(icc: bytes) -> float | None:
+    """CIE L* (0 to 100) of device grey 0.5 by the profile's own tables, or None."""
+    from PIL import Image, ImageCms
+
+    try:
+        mode = {b"RGB ": "RGB", b"GRAY": "L"}[icc[16:20]]
+        grey = Image.new(mode, (1, 1), 128 if mode == "L" else (128, 128, 128))
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        lab = ImageCms.createProfile("LAB")
+        transform = ImageCms.buildTransform(profile, lab, mode, "LAB")
+        pixel = transform.apply(grey).getpixel((0, 0))
+    except (KeyError, OSError, ImageCms.PyCMSError):
+        return None
+    return float(pixel[0]) / 2.55 if isinstance(pixel, tuple) else None
 
 
 def _tone_gamma(icc: bytes) -> float | None:

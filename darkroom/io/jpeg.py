@@ -6,18 +6,19 @@ from typing import Any, Self
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 
 from darkroom.errors import InputError, OutputError, UsageError
 from darkroom.geometry import Window
 from darkroom.io import tiff_tags as T
 from darkroom.io.atomic import AtomicFile, writing
-from darkroom.io.encoding import icc_encoding
+from darkroom.io.encoding import icc_judgement
 from darkroom.io.exif import exif_of_tags, exif_orientation, exif_resolution
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
 from darkroom.io.ifd import UNDEFINED
-from darkroom.io.jpeg_header import jpeg_size, segments
+from darkroom.io.jpeg_header import coefficient_bytes, jpeg_size, segments
 from darkroom.io.scratch import Scratch, Spool
-from darkroom.io.spooled import SpooledScan
+from darkroom.io.spooled import BAND_MEMORY, SpooledScan
 from darkroom.scan import ColorProfile, Encoding, Metadata, Pixels, ScanInfo, Tag
 
 EXIF_MARK, XMP_MARK = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
@@ -26,7 +27,9 @@ APP1, APP2, APP13, COMMENT = 0xE1, 0xE2, 0xED, 0xFE
 HEADER = 32 << 20  # bytes at the start that hold all metadata
 LARGEST_SEGMENT = 65533
 QUALITY = 95
-_WHOLE_LIMIT = 3 << 30  # bytes of pixels; libjpeg gives them in one piece
+_BLOCK = 1 << 20
+_decode_into: Any = imagecodecs.jpeg8_decode  # it takes arrays too, which its annotation lacks
+_EXPANSION = 2048  # a flat block of 64 samples takes at least two bits
 
 
 def open_jpeg(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch) -> SpooledScan:
@@ -38,28 +41,71 @@ def open_jpeg(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch
     file = PositionedFile(path)
     try:
         with reading(path, "JPEG file"):
-            info = _describe(path, file.head(HEADER), max_pixels)
+            head = file.head(HEADER)
+            info = _describe(path, head, max_pixels)
+            coefficients = coefficient_bytes(head)
+        if info.nbytes > file.size * _EXPANSION:
+            raise InputError(f"{path}: too short for its size", hint=TRUNCATED_HINT)
+        if coefficients:
+            reason = "a progressive JPEG has to be decoded as a whole"
+            scratch.require_memory(path, coefficients, reason)
 
         def decode(spool: Spool) -> None:
-            data = file.read(0, file.size)
-            require_end(path, data)
-            pixels = np.asarray(imagecodecs.jpeg_decode(data))
-            pixels = pixels.reshape(*pixels.shape[:2], -1)
-            if pixels.shape != (spool.height, spool.width, spool.samples):
-                raise InputError(f"{path}: holds another image than its header says")
-            spool.write(Window(0, 0, spool.width, spool.height), pixels)
+            require_end(path, file)
+            decode_jpeg(path, file, spool, scratch)
 
-        return SpooledScan(info, decode, scratch, file.close)
+        memory = BAND_MEMORY + coefficients
+        return SpooledScan(info, decode, scratch, file.close, memory=memory, further_disk=file.size)
     except BaseException:
         file.close()
         raise
 
 
-def require_end(path: Path, data: bytes) -> None:
+def require_end(path: Path, file: PositionedFile) -> None:
     """Refuse a stream without its end marker, which libjpeg would fill up with grey."""
-    start = data.find(b"\xff\xda")
-    if data.find(b"\xff\xd9", start) < 0:
-        raise InputError(f"{path}: truncated: its end marker is missing", hint=TRUNCATED_HINT)
+    seen, last = False, b""
+    for at in range(0, file.size, _BLOCK):
+        block = last + file.read(at, min(_BLOCK, file.size - at))
+        start = 0 if seen else block.find(b"\xff\xda")
+        if start >= 0:
+            seen = True
+            if block.find(b"\xff\xd9", start) >= 0:
+                return
+        last = block[-1:]
+    raise InputError(f"{path}: truncated: its end marker is missing", hint=TRUNCATED_HINT)
+
+
+def decode_jpeg(path: Path, file: PositionedFile, spool: Spool, scratch: Scratch) -> None:
+    """Decode a JPEG file into a spool, with neither of them in memory as a whole.
+
+    The stream is copied first: libjpeg wants it as memory, and a source that vanishes or shrinks
+    under a mapping would end the process.
+    """
+    with scratch.spool(file.size, 1, 1, np.uint8) as packed:
+        for at in range(0, file.size, _BLOCK):
+            count = min(_BLOCK, file.size - at)
+            block = np.frombuffer(file.read(at, count), np.uint8)
+            packed.write(Window(at, 0, count, 1), block)
+        with packed.mapped(written=True) as data:
+            try:
+                _decode_mapped(path, data.ravel(), spool)
+            finally:
+                del data  # or the traceback of an error would keep the mapping
+
+
+def _decode_mapped(path: Path, data: NDArray[np.uint8], spool: Spool) -> None:
+    """Decode a stream, uint8 (n,), into a spool."""
+    size = jpeg_size(data[:HEADER].tobytes())
+    if (size.height, size.width, size.components) != (spool.height, spool.width, spool.samples):
+        raise InputError(f"{path}: holds another image than its header says")
+    try:
+        with spool.mapped(written=False) as pixels:
+            try:
+                _decode_into(data, out=pixels if spool.samples > 1 else pixels[..., 0])
+            finally:
+                del pixels
+    finally:
+        del data
 
 
 def _describe(path: Path, head: bytes, max_pixels: int) -> ScanInfo:
@@ -72,13 +118,10 @@ def _describe(path: Path, head: bytes, max_pixels: int) -> ScanInfo:
         )
     if size.bits != 8:
         raise InputError(f"{path}: {size.bits}-bit JPEGs are not supported")
-    if size.width * size.height * size.components > _WHOLE_LIMIT:
-        raise InputError(
-            f"{path}: {size.width} x {size.height} pixels are too many for a JPEG",
-            hint="convert it to TIFF first",
-        )
     metadata, icc, resolution = _metadata(head)
-    encoding = icc_encoding(icc) if icc else Encoding.GAMMA  # JFIF and EXIF mean sRGB
+    encoding, reason = icc_judgement(icc)
+    if not icc:
+        encoding, reason = Encoding.GAMMA, "JPEGs without an ICC profile mean sRGB"
     return ScanInfo(
         path=path,
         format="jpeg",
@@ -87,7 +130,7 @@ def _describe(path: Path, head: bytes, max_pixels: int) -> ScanInfo:
         channels=size.components,
         dtype=np.dtype(np.uint8),
         photometric="rgb" if size.components == 3 else "minisblack",
-        profile=ColorProfile(icc, encoding),
+        profile=ColorProfile(icc, encoding, reason),
         resolution=resolution or exif_resolution(metadata.exif),
         orientation=exif_orientation(metadata.exif),
         metadata=metadata,

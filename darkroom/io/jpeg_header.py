@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -55,6 +56,40 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         if marker == 0xDA:
             return
         at += 2 + length
+
+
+def coefficient_bytes(data: bytes) -> int:
+    """Memory that libjpeg needs to hold all coefficients, or 0 where it works row by row.
+
+    A progressive stream, or one whose components come in scans of their own, says nothing of any
+    row before its end (T.81, sections G.1 and A.2).
+
+    Raises:
+        ValueError: if the stream has no frame.
+    """
+    frame: bytes | None = None
+    for marker, payload in segments(data):
+        if marker in _FRAMES and len(payload) >= 6:
+            frame, process = payload, marker
+        if marker == 0xDA and frame is not None and len(payload) and len(frame) >= 6:
+            components = [frame[6 + 3 * i : 9 + 3 * i] for i in range(frame[5])]
+            if any(len(component) < 3 for component in components):
+                break
+            if process not in _PROGRESSIVE and payload[0] == len(components):
+                return 0
+            return _coefficients(frame, [c[1] for c in components])
+    if frame is None:
+        raise ValueError("a JPEG stream without a frame")
+    return 0
+
+
+def _coefficients(frame: bytes, sampling: list[int]) -> int:
+    """Two bytes for each coefficient of the blocks that cover each component."""
+    height, width = struct.unpack_from(">HH", frame, 1)
+    across = max(max(s >> 4 for s in sampling), 1)
+    down = max(max(s & 15 for s in sampling), 1)
+    mcus = -(-width // (8 * across)) * -(-height // (8 * down))
+    return sum(mcus * (s >> 4) * (s & 15) * 64 * 2 for s in sampling)
 
 
 def jpeg_size(data: bytes) -> JpegSize:

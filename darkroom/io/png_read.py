@@ -8,7 +8,7 @@ is read exactly, in a few MiB. Source: PNG specification, third edition.
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from darkroom.errors import InputError
 from darkroom.geometry import Window
-from darkroom.io.encoding import icc_encoding
+from darkroom.io.encoding import icc_judgement
 from darkroom.io.exif import exif_orientation, exif_resolution
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
 from darkroom.io.scratch import Scratch, Spool
@@ -32,7 +32,6 @@ CHANNELS = {0: (1, 0), 2: (3, 0), 4: (1, 1), 6: (3, 1)}  # colour type -> pictur
 METRE = 0.0254  # metres in an inch
 _BAND = 2 << 20
 _LARGEST_CHUNK = 64 << 20  # of metadata, before and after inflating
-_WHOLE_LIMIT = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,51 @@ class Header:
         return struct.pack(
             ">IIBBBBB", self.width, height, self.bits, self.colour, 0, 0, self.interlaced
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A grid of pixels that a PNG stores as an image of its own: first row and column, steps."""
+
+    y: int
+    x: int
+    down: int
+    across: int
+
+    def rows(self, header: Header) -> int:
+        """Rows of the grid."""
+        return -(-(header.height - self.y) // self.down)
+
+    def columns(self, header: Header) -> int:
+        """Columns of the grid."""
+        return -(-(header.width - self.x) // self.across)
+
+    def store(self, spool: Spool, row: int, pixels: NDArray[Any]) -> None:
+        """Put rows of the grid, from `row` on, to their places in the image."""
+        top = self.y + row * self.down
+        window = Window(0, top, spool.width, (len(pixels) - 1) * self.down + 1)
+        if (self.down, self.across) == (1, 1):
+            spool.write(window, pixels)
+            return
+        if self.across == 1:  # whole rows: nothing of them is there yet
+            for i, line in enumerate(pixels):
+                spool.write(Window(0, top + i * self.down, spool.width, 1), line[None])
+            return
+        step = max(1, _BAND // (spool.width * spool.samples * spool.dtype.itemsize * self.down))
+        for first in range(0, len(pixels), step):
+            part = pixels[first : first + step]
+            y = top + first * self.down
+            window = Window(0, y, spool.width, (len(part) - 1) * self.down + 1)
+            image = spool.read(window).copy()
+            image[:: self.down, self.x :: self.across] = part
+            spool.write(window, image)
+
+
+# Adam7: PNG specification, third edition, section 8.2.
+ADAM7 = (
+    *(Pass(0, 0, 8, 8), Pass(0, 4, 8, 8), Pass(4, 0, 8, 4), Pass(0, 2, 4, 4)),
+    *(Pass(2, 0, 4, 2), Pass(0, 1, 2, 2), Pass(1, 0, 2, 1)),
+)
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -71,7 +115,7 @@ def open_png(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch)
             info = _describe(path, header, chunks)
 
         def decode(spool: Spool) -> None:
-            (_decode_interlaced if header.interlaced else _decode)(file, header, data, spool)
+            _decode(file, header, data, spool)
 
         return SpooledScan(info, decode, scratch, file.close)
     except BaseException:
@@ -173,13 +217,14 @@ def _profile(first: dict[str, bytes]) -> ColorProfile:
     if "iCCP" in first:
         _, _, rest = first["iCCP"].partition(b"\0")
         icc = _inflate(rest[1:])
-    encoding = icc_encoding(icc)
+    encoding, reason = icc_judgement(icc)
     if icc is None and "sRGB" in first:
-        encoding = Encoding.GAMMA
+        encoding, reason = Encoding.GAMMA, "its sRGB chunk"
     elif icc is None and len(first.get("gAMA", b"")) == 4:
         gamma = struct.unpack(">I", first["gAMA"])[0]
         encoding = Encoding.LINEAR if abs(gamma - 100_000) < 5_000 else Encoding.GAMMA
-    return ColorProfile(icc, encoding)
+        reason = f"its gAMA chunk: gamma {100_000 / max(1, gamma):.2f}"
+    return ColorProfile(icc, encoding, reason)
 
 
 def _text(name: str, body: bytes) -> Iterator[tuple[str, str]]:
@@ -213,41 +258,39 @@ def _inflate(data: bytes) -> bytes | None:
 def _decode(
     file: PositionedFile, header: Header, data: list[tuple[int, int]], spool: Spool
 ) -> None:
-    """Inflate, unfilter and store the image band by band."""
-    dtype = spool.dtype.newbyteorder(">")
-    row_bytes = header.width * spool.samples * dtype.itemsize
-    band_rows = max(1, _BAND // row_bytes)
-    previous, y, held = bytes(row_bytes), 0, bytearray()
-    for block in _inflated(file, data, (row_bytes + 1) * header.height):
-        held += block
-        while y < header.height:
-            rows = min(band_rows, header.height - y)
-            size = rows * (row_bytes + 1)
-            if len(held) < size:
-                break
-            pixels = _unfilter(header, b"\0" + previous + bytes(held[:size]), rows + 1)[1:]
-            del held[:size]
-            spool.write(Window(0, y, header.width, rows), pixels)
-            previous = pixels[-1].astype(dtype).tobytes()
-            y += rows
-    if y < header.height:
-        raise InputError(
-            f"{file.path}: truncated: {y} of {header.height} rows are there", hint=TRUNCATED_HINT
-        )
+    """Inflate, unfilter and store the image band by band, pass by pass.
 
-
-def _decode_interlaced(
-    file: PositionedFile, header: Header, data: list[tuple[int, int]], spool: Spool
-) -> None:
-    """Adam7 images have no rows to stream: decode in one piece."""
-    if spool.nbytes > _WHOLE_LIMIT:
-        raise InputError(
-            f"{file.path}: too large for an interlaced PNG", hint="save it without interlacing"
-        )
-    body = b"".join(file.read(offset, length) for offset, length in data)
-    image = SIGNATURE + chunk(b"IHDR", header.pack(header.height)) + chunk(b"IDAT", body)
-    pixels = np.asarray(imagecodecs.png_decode(image + chunk(b"IEND", b"")))
-    spool.write(Window(0, 0, header.width, header.height), pixels)
+    Without interlacing there is one pass, which holds every row and column.
+    """
+    passes = [Pass(0, 0, 1, 1)] if not header.interlaced else list(ADAM7)
+    passes = [p for p in passes if p.y < header.height and p.x < header.width]
+    pixel = spool.samples * spool.dtype.itemsize
+    wanted = sum(p.rows(header) * (p.columns(header) * pixel + 1) for p in passes)
+    blocks = _inflated(file, data, wanted)
+    held = bytearray()
+    for part in passes:
+        part_header = replace(header, width=part.columns(header), interlaced=False)
+        size = part.columns(header) * pixel + 1
+        previous, row = bytes(size - 1), 0
+        while row < part.rows(header):
+            rows = min(max(1, _BAND // size), part.rows(header) - row)
+            while len(held) < rows * size:
+                block = next(blocks, None)
+                if block is None:
+                    raise InputError(
+                        f"{file.path}: truncated: row {part.y + row * part.down} of "
+                        f"{header.height} is not there",
+                        hint=TRUNCATED_HINT,
+                    )
+                held += block
+            band = b"\0" + previous + bytes(held[: rows * size])
+            pixels = _unfilter(part_header, band, rows + 1)[1:]
+            del held[: rows * size]
+            part.store(spool, row, pixels)
+            previous = pixels[-1].astype(spool.dtype.newbyteorder(">")).tobytes()
+            row += rows
+    for _ in blocks:
+        pass  # to the end, for the checksums
 
 
 def _unfilter(header: Header, rows: bytes, height: int) -> NDArray[Any]:

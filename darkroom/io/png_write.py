@@ -128,6 +128,18 @@ def create_png(
     return PngSink(path, info, overwrite=overwrite)
 
 
+def losses(info: ScanInfo) -> list[str]:
+    """What of a source a PNG cannot carry, one phrase each.
+
+    Raises:
+        UsageError: if PNG cannot hold such pixels.
+    """
+    lost: list[str] = []
+    _colour_type(info.path, info)
+    _metadata_chunks(info, lost)
+    return lost
+
+
 def _colour_type(path: Path, info: ScanInfo) -> int:
     if info.dtype.kind == "f":
         raise UsageError(f"{path}: PNG cannot hold floating point samples", hint=TIFF_HINT)

@@ -1,20 +1,26 @@
 """Disk spools: pixel arrays that live in unnamed temporary files instead of memory."""
 
+import errno
+import mmap
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from darkroom.errors import OutputError
+from darkroom.errors import InputError, OutputError
 from darkroom.geometry import Window
 from darkroom.io.atomic import writing
 from darkroom.io.files import pread
 
 JOINED_SPAN = 2 << 20  # bytes
+RELEASE_SECONDS = 0.003
+_ZEROS = bytes(1 << 20)
 
 
 class Spool:
@@ -96,6 +102,33 @@ class Spool:
             done = _pwrite(self._fd, view, offset, self._lock)
             offset, view = offset + done, view[done:]
 
+    @contextmanager
+    def mapped(self, *, written: bool) -> Iterator[NDArray[Any]]:
+        """The whole array, (height, width, samples), as memory that the file backs.
+
+        For decoders that read or fill an array in one call and cannot be given a part of it.
+        While the context lasts, a thread hands the pages touched back to the system every few
+        milliseconds, so that the array never lies whole in memory; decoders must therefore
+        release the interpreter lock, as those of imagecodecs do.
+
+        Args:
+            written: whether all of the array has been written; otherwise none of it has.
+
+        Raises:
+            OutputError: if the disk is full.
+        """
+        if not written:
+            with writing(self._name):
+                _reserve(self._file, self.nbytes)
+        memory = mmap.mmap(self._fd, self.nbytes)
+        shape = (self.height, self.width, self.samples)
+        try:
+            with _released(memory):
+                yield np.frombuffer(memory, self.dtype).reshape(shape)
+        finally:
+            with suppress(BufferError):  # an array of it is still alive, and will free it
+                memory.close()
+
     def close(self) -> None:
         """Give the disk space back."""
         self._file.close()
@@ -108,10 +141,34 @@ class Spool:
 
 
 class Scratch:
-    """Where spools are made: a folder with space, or the system's temporary folder."""
+    """Where spools are made, and how much memory decoding into one may take.
 
-    def __init__(self, folder: Path | None = None) -> None:
+    Args:
+        folder: one with space, or None for the system's temporary folder.
+        memory: most bytes that a decoder may take which cannot work in pieces; None for no limit.
+    """
+
+    def __init__(self, folder: Path | None = None, memory: int | None = None) -> None:
         self.folder = folder
+        self.memory = memory
+
+    def require_memory(self, path: Path, needed: int, reason: str) -> None:
+        """Refuse to decode what takes more memory than there may be.
+
+        Args:
+            path: the file, for the message.
+            needed: bytes.
+            reason: why it cannot be done in pieces.
+
+        Raises:
+            InputError: if `needed` exceeds `memory`.
+        """
+        if self.memory is not None and needed > self.memory:
+            raise InputError(
+                f"{path}: {reason}, which takes about {needed / 2**20:.0f} MiB where "
+                f"{self.memory / 2**20:.0f} MiB are left",
+                hint="raise --max-memory, or save it as a TIFF in strips or tiles first",
+            )
 
     def spool(self, width: int, height: int, samples: int, dtype: DTypeLike) -> Spool:
         """A new spool of zeros.
@@ -120,6 +177,48 @@ class Scratch:
             OutputError: if the folder is not writable or full.
         """
         return Spool(self.folder, width, height, samples, dtype)
+
+
+def _reserve(file: IO[bytes], count: int) -> None:
+    """Give a file its disk space now: a full disk would end the process at a mapped page.
+
+    Raises:
+        OSError: if there is not enough.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, count)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+    # Without help of the file system: write it.
+    file.seek(0)
+    for start in range(0, count, len(_ZEROS)):
+        file.write(_ZEROS[: count - start])
+    file.flush()
+
+
+@contextmanager
+def _released(memory: mmap.mmap) -> Iterator[None]:
+    """Hand the pages of a mapped file back to the system again and again; the file keeps them."""
+    advice = getattr(mmap, "MADV_DONTNEED", None)
+    if advice is None:  # the system decides by itself
+        yield
+        return
+    done = threading.Event()
+
+    def release() -> None:
+        while not done.wait(RELEASE_SECONDS):
+            memory.madvise(advice)
+
+    thread = threading.Thread(target=release, name="release", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _pwrite(fd: int, data: memoryview, offset: int, lock: threading.Lock) -> int:

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from typing import Self
 
 from darkroom.geometry import Window
+from darkroom.io.cost import ReadCost
 from darkroom.io.files import reading
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.scan import Pixels, ScanInfo
+
+BAND_MEMORY = 16 << 20  # of decoders that work by bands of rows
 
 
 class SpooledScan:
@@ -18,6 +21,8 @@ class SpooledScan:
         decode: writes every pixel into the spool it is given; may raise what it likes.
         scratch: where the spool goes.
         release: called once when the scan is closed.
+        memory: bytes that decoding takes.
+        further_disk: bytes of temporary files besides the spool.
     """
 
     def __init__(
@@ -26,8 +31,12 @@ class SpooledScan:
         decode: Callable[[Spool], None],
         scratch: Scratch,
         release: Callable[[], None] = lambda: None,
+        *,
+        memory: int = BAND_MEMORY,
+        further_disk: int = 0,
     ) -> None:
         self.info = info
+        self.cost = ReadCost("decoded once to disk", memory, info.nbytes + further_disk)
         self._decode, self._scratch, self._release = decode, scratch, release
         self._lock = threading.Lock()
         self._spool: Spool | None = None

@@ -79,6 +79,35 @@ def decode(data: bytes, coding: Coding, columns: int, rows: int, most_rows: int)
     return unpack(memoryview(raw)[: row_bytes * rows], coding, columns)
 
 
+def decode_into(
+    data: NDArray[np.uint8], out: NDArray[np.uint8], coding: Coding, shape: tuple[int, ...]
+) -> int:
+    """Decompress a segment into memory that is given, predictor and byte order left as they are.
+
+    Args:
+        data: uint8 (n,), the bytes as stored.
+        out: uint8 (m,), room for all rows that the segment may hold.
+        coding: how it is coded; JPEG, PackBits or ZSTD, in the usual order of bits.
+        shape: (rows, bytes of a row, 1) of `out`.
+
+    Returns:
+        Bytes decoded.
+
+    Raises:
+        SegmentError: if the data are damaged.
+    """
+    try:
+        if coding.compression == JPEG:
+            pixels = out.view(coding.dtype).reshape(shape[0], -1, coding.samples)
+            space, back = _jpeg_spaces(coding)
+            flat = pixels if coding.samples > 1 else pixels[..., 0]
+            _jpeg_into(data, tables=coding.tables, colorspace=space, outcolorspace=back, out=flat)
+            return out.nbytes
+        return len(_INTO[coding.compression](data, out=out))
+    except Exception as error:
+        raise SegmentError(f"a segment cannot be decompressed ({error})") from error
+
+
 def unpack(raw: Raw, coding: Coding, columns: int) -> NDArray[Any]:
     """Whole rows of decompressed bytes as (rows, columns, samples), predictor undone."""
     if coding.predictor == 3:
@@ -135,7 +164,7 @@ def _inflate(data: bytes, most: int) -> Raw:
 
 
 def _decode_jpeg(data: bytes, coding: Coding, columns: int, rows: int) -> NDArray[Any]:
-    space, out = (3, 2) if coding.ycc else (2, 2) if coding.samples == 3 else (None, None)
+    space, out = _jpeg_spaces(coding)
     try:
         size = jpeg_size(data)
         if size.width * size.height > 2 * columns * rows + 4096:
@@ -155,6 +184,16 @@ def _decode_jpeg(data: bytes, coding: Coding, columns: int, rows: int) -> NDArra
     return pixels[:rows, :columns]
 
 
+def _jpeg_spaces(coding: Coding) -> tuple[int | None, int | None]:
+    """Colour space of a JPEG segment, and of the pixels wanted, as libjpeg numbers them."""
+    if coding.ycc:
+        return 3, 2
+    return (2, 2) if coding.samples == 3 else (None, None)
+
+
+# These take arrays too, which their annotations do not say.
+_jpeg_into: Any = imagecodecs.jpeg8_decode
+_INTO: dict[int, Any] = {PACKBITS: imagecodecs.packbits_decode, ZSTD: imagecodecs.zstd_decode}
 _DECODERS: dict[int, Callable[[bytes, int], Raw]] = {
     LZW: lambda data, most: bytes(imagecodecs.lzw_decode(data, out=most)),
     DEFLATE: _inflate,

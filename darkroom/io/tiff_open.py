@@ -11,10 +11,10 @@ import numpy as np
 
 from darkroom.errors import InputError
 from darkroom.io import tiff_tags as T
-from darkroom.io.encoding import icc_encoding
 from darkroom.io.files import PositionedFile, check_size, reading
 from darkroom.io.ifd import unpack_value
 from darkroom.io.scratch import Scratch
+from darkroom.io.tiff_encoding import page_profile, written_by
 from darkroom.io.tiff_pages import (
     CFA,
     COMPRESSIONS,
@@ -26,12 +26,13 @@ from darkroom.io.tiff_pages import (
     read_pages,
 )
 from darkroom.io.tiff_read import TiffScan
-from darkroom.scan import ColorProfile, Encoding, Metadata, Plane, ScanInfo, Tag
+from darkroom.scan import Metadata, Plane, ScanInfo, Tag
 
 DTYPES = {(8, 1): "u1", (8, 4): "u1", (16, 1): "u2", (16, 4): "u2", (32, 3): "f4"}
 CONVERT_HINT = "convert it to 8- or 16-bit or 32-bit float grey or RGB first"
 MAX_EXTRA = 8
-REDUCED, MASK = 1, 4  # bits of NewSubfileType
+REDUCED, MASK, DEPTH = 1, 4, 8  # bits of NewSubfileType (TIFF 6.0; DNG 1.5 for depth maps)
+SAME_SHAPE = 0.02  # how far the proportions of an infrared page may differ from the picture's
 
 
 class CameraRaw(InputError):
@@ -73,7 +74,7 @@ def choose_picture(path: Path, pages: list[Page]) -> Page:
     whole = [page for page in pages if page.width and page.height]
     if not whole:
         raise InputError(f"{path}: holds no image", hint="it may be cut short")
-    full = [page for page in whole if not page.subfile & (REDUCED | MASK)] or whole
+    full = [page for page in whole if not page.subfile & (REDUCED | MASK | DEPTH)] or whole
     return max(full, key=lambda page: page.width * page.height)
 
 
@@ -88,8 +89,9 @@ def describe(file: PositionedFile, pages: list[Page], page: Page, max_pixels: in
         # A picture in a SubIFD: camera, date and the like stand in the first directory.
         tags += page_metadata(file, pages[0])
     main = {tag.code: tag for tag in reversed(tags) if tag.ifd == "image"}
-    profile = _profile(page, main, dtype)
+    exif = {tag.code: tag for tag in reversed(tags) if tag.ifd == "exif"}
     infrared = find_infrared(path, pages, page, channels, main)
+    profile = page_profile(page, main, exif, dtype, infrared)
     return ScanInfo(
         path=path,
         format="tiff",
@@ -104,10 +106,19 @@ def describe(file: PositionedFile, pages: list[Page], page: Page, max_pixels: in
         orientation=_orientation(page, main),
         metadata=Metadata(tags=T.kept(tags), xmp=_bytes(main, T.XMP), iptc=_bytes(main, T.IPTC)),
         infrared=infrared,
-        extra_kinds=(page.extra_kinds + (0,) * extra)[:extra],
+        extra_kinds=_extra_kinds(page, channels, infrared),
         storage={**storage(page), "other_pages": _other_pages(pages, page, infrared)},
         layout=layout(page, dtype),
     )
+
+
+def _extra_kinds(page: Page, channels: int, infrared: Plane | None) -> tuple[int, ...]:
+    """ExtraSamples to write; infrared is unspecified data, whatever its scanner called it."""
+    extra = page.samples - channels
+    kinds = list((page.extra_kinds + (0,) * extra)[:extra])
+    if infrared and infrared.where == "sample":
+        kinds[infrared.index - channels] = 0
+    return tuple(kinds)
 
 
 def sample_kind(path: Path, page: Page) -> tuple[np.dtype[Any], int]:
@@ -119,7 +130,7 @@ def sample_kind(path: Path, page: Page) -> tuple[np.dtype[Any], int]:
     """
     photometric = page.photometric
     name = PHOTOMETRICS.get(photometric, f"photometric {photometric}")
-    if photometric == CFA or (photometric == LINEAR_RAW and page.compression not in (1, 5, 8)):
+    if photometric == CFA or (photometric == LINEAR_RAW and not _plain_linear_raw(page)):
         raise CameraRaw(f"{path}: camera raw data")
     if photometric not in (0, 1, 2, 6, LINEAR_RAW):
         raise InputError(f"{path}: {name} images are not supported", hint=CONVERT_HINT)
@@ -151,11 +162,24 @@ def sample_kind(path: Path, page: Page) -> tuple[np.dtype[Any], int]:
     return np.dtype(DTYPES[bits, kind]), channels
 
 
+def _plain_linear_raw(page: Page) -> bool:
+    """Whether linear raw data are a scanner's, rather than a camera's that LibRaw develops.
+
+    Scanner programs store them plainly; converters of camera files use lossless JPEG. But an
+    infrared sample makes a scan of it, which LibRaw could not give back.
+    """
+    scan = page.samples not in (1, 3) and page.compression == 7
+    return page.compression in (1, 5, 8) or scan
+
+
 def _check_samples(path: Path, page: Page) -> None:
     if page.predictor not in (1, 2, 3) or (page.predictor == 3 and page.sample_formats[0] != 3):
         raise InputError(f"{path}: predictor {page.predictor} is not supported", hint=CONVERT_HINT)
-    if page.compression == 7 and not page.planar and page.samples not in (1, 3):
+    odd = page.samples not in (1, 3) and page.photometric != LINEAR_RAW
+    if page.compression == 7 and not page.planar and odd:
         raise InputError(f"{path}: JPEG with extra samples is not supported", hint=CONVERT_HINT)
+    if page.samples > 1 and page.first(T.PLANAR, 1) not in (1, 2):
+        raise InputError(f"{path}: the order of its samples is unknown", hint=CONVERT_HINT)
     if page.first(T.FILL_ORDER, 1) not in (1, 2):
         raise InputError(f"{path}: its bit order is unknown", hint=CONVERT_HINT)
 
@@ -166,19 +190,26 @@ def find_infrared(
     """The infrared plane inside the file, if it has one.
 
     VueScan: the sample after the picture's, which ExtraSamples does not call alpha (or which
-    VueScan wrote, whatever is said). SilverFast HDRi: a grey page of the picture's size
-    with `NewSubfileType` 4.
+    VueScan wrote, or which stands in linear raw data, whatever is said). SilverFast HDRi: a grey
+    page of the picture's shape with `NewSubfileType` 4; of several, the largest.
     """
-    software = str(unpack_value(main[T.SOFTWARE], "<")) if T.SOFTWARE in main else ""
+    scanner = written_by("vuescan", main) or picture.photometric == LINEAR_RAW
     unspecified = not any(kind in (1, 2) for kind in picture.extra_kinds)
-    if picture.samples > channels and (unspecified or "vuescan" in software.lower()):
+    if picture.samples > channels and (unspecified or scanner):
         return Plane("sample", channels, path, picture.width, picture.height)
-    for page in pages:
-        grey = page.samples == 1 and page.photometric in (0, 1) and page.bits[0] in (8, 16)
-        same = (page.width, page.height) == (picture.width, picture.height)
-        if page is not picture and page.subfile == MASK and grey and same:
-            return Plane("page", page.number, path, page.width, page.height)
-    return None
+    planes = [page for page in pages if page is not picture and _may_be_infrared(page, picture)]
+    if not planes:
+        return None
+    page = max(planes, key=lambda page: page.width * page.height)
+    return Plane("page", page.number, path, page.width, page.height)
+
+
+def _may_be_infrared(page: Page, picture: Page) -> bool:
+    grey = page.samples == 1 and page.photometric in (0, 1) and page.bits[0] in (8, 16)
+    if page.subfile != MASK or not grey or not page.width or not page.height:
+        return False
+    ratio = page.width * picture.height / (page.height * picture.width)
+    return abs(ratio - 1.0) <= SAME_SHAPE
 
 
 def _other_pages(pages: list[Page], picture: Page, infrared: Plane | None) -> int:
@@ -224,22 +255,6 @@ def _photometric(page: Page, channels: int) -> Literal["minisblack", "miniswhite
     if channels == 3:
         return "rgb"
     return "miniswhite" if page.photometric == 0 else "minisblack"
-
-
-def _profile(page: Page, main: dict[int, Tag], dtype: np.dtype[Any]) -> ColorProfile:
-    icc = _bytes(main, T.ICC)
-    encoding = icc_encoding(icc)
-    if page.photometric == LINEAR_RAW:
-        encoding = Encoding.LINEAR
-    elif encoding is Encoding.UNKNOWN and _scanner_raw(page, main):
-        encoding = Encoding.LINEAR if dtype.itemsize > 1 else Encoding.GAMMA
-    return ColorProfile(icc, encoding)
-
-
-def _scanner_raw(page: Page, main: dict[int, Tag]) -> bool:
-    """VueScan's raw files above 8 bits are linear, those of 8 bits have gamma 2.2."""
-    software = str(unpack_value(main[T.SOFTWARE], "<")) if T.SOFTWARE in main else ""
-    return "vuescan" in software.lower() and page.samples in (1, 3, 4)
 
 
 def _resolution(page: Page, main: dict[int, Tag]) -> tuple[float, float] | None:

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -19,17 +20,19 @@ from darkroom.errors import InputError
 from darkroom.geometry import Window
 from darkroom.io import tiff_codecs as codecs
 from darkroom.io import tiff_tags as T
+from darkroom.io.cost import ReadCost
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, reading
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.tiff_codecs import Coding, SegmentError
 from darkroom.io.tiff_pages import Page
-from darkroom.io.tiff_stream import stream_rows
+from darkroom.io.tiff_stream import MAPPED_MEMORY, STREAMED, Segment, stream_rows
 from darkroom.scan import Pixels, ScanInfo
 
 # The most that a byte of each codec can expand to; more means a damaged header.
 _EXPANSION = {codecs.PACKBITS: 64, codecs.LZW: 4096, codecs.DEFLATE: 1040, codecs.OLD_DEFLATE: 1040}
-_JOINED_READ = 16 << 20
-_JOINED_SPAN = 2 << 20  # bytes, of a window narrower than the image
+_JOINED_WHOLE = 16 << 20  # bytes read at a time where whole rows are wanted
+_JOINED_READ = 2 << 20  # and where only a part of each is,
+_JOINED_ROW = 128 << 10  # if a row has no more bytes than this
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -86,6 +89,22 @@ class TiffScan:
     def needs_spool(self) -> bool:
         """Whether segments are too large to be decoded into the cache."""
         return not self._direct and 2 * self.band_bytes > self._cache_bytes
+
+    @property
+    def cost(self) -> ReadCost:
+        """What reading takes."""
+        if self._direct:
+            return ReadCost("read where the pixels lie", _JOINED_WHOLE)
+        if not self.needs_spool:
+            kind = "tiles" if self._page.tiled else "strips"
+            most = max(self._cache_bytes, self.band_bytes)
+            whole = self._page.height * self.band_bytes // self._rows
+            return ReadCost(f"a row of {kind} at a time", min(most, whole))
+        disk = self.info.nbytes
+        if self._page.compression not in STREAMED:
+            disk += int(self._counts.max()) + self.band_bytes
+        slices = 4 * self._slice_rows() * self.band_bytes // self._rows
+        return ReadCost("unpacked once to disk", slices + MAPPED_MEMORY, disk)
 
     def _locate(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Offsets and byte counts of all segments, checked against the file's size."""
@@ -151,37 +170,18 @@ class TiffScan:
             at = self._offsets[plane * self._down + rows // self._rows]
             at = at + rows % self._rows * row_bytes + window.x * pixel
             target = out[..., plane : plane + 1] if self._planes > 1 else out
-            if self._place_joined(target, at, row_bytes, pixel, stored):
-                continue
-            whole = window.width == self._columns
-            most = (_JOINED_READ // row_bytes or 1) if whole else 1
-            for start, stop in _runs(at, row_bytes, most):
-                data = self._file.read(int(at[start]), (stop - start) * window.width * pixel)
+            # A read costs as much as copying what lies to the left and right of a few rows, and
+            # threads would queue for the interpreter after each.
+            joined = _JOINED_READ if row_bytes <= _JOINED_ROW else 0
+            if window.width == self._columns:
+                joined = _JOINED_WHOLE
+            for start, stop in _runs(at, row_bytes, joined // row_bytes or 1):
+                span = (stop - start - 1) * row_bytes + window.width * pixel
+                data = self._file.read(int(at[start]), span)
                 shape = (stop - start, window.width, self._coding.samples)
-                target[start:stop] = np.frombuffer(data, stored).reshape(shape)
+                strides = (row_bytes, pixel, stored.itemsize)
+                target[start:stop] = np.ndarray(shape, stored, data, strides=strides)
         return out
-
-    def _place_joined(
-        self,
-        target: Pixels,
-        at: NDArray[np.int64],
-        row_bytes: int,
-        pixel: int,
-        stored: np.dtype[Any],
-    ) -> bool:
-        """Fills a small window in one read of all between its corners; False where it is not small.
-
-        A read a row costs more than the bytes to the left and right, and threads would queue for
-        the interpreter after each.
-        """
-        height, width, samples = target.shape
-        span = int(at[-1] - at[0]) + width * pixel if height else 0
-        if height < 2 or span > _JOINED_SPAN or (np.diff(at) != row_bytes).any():
-            return False
-        data = self._file.read(int(at[0]), span)
-        strides = (row_bytes, pixel, stored.itemsize)
-        target[...] = np.ndarray((height, width, samples), stored, data, strides=strides)
-        return True
 
     def _read_segments(self, window: Window) -> Pixels:
         out = np.empty((window.height, window.width, self.info.samples), self.info.dtype)
@@ -287,25 +287,24 @@ class TiffScan:
     def _stream(self, number: int) -> Iterator[NDArray[Any]]:
         """The rows of one segment in slices of equal height."""
         rows = self._rows if self._page.tiled else self._segment_window(number)[0].height
-        offset, count = int(self._offsets[number]), int(self._counts[number])
+        segment = Segment(
+            self._file.read,
+            int(self._offsets[number]),
+            int(self._counts[number]),
+            self._coding,
+            self._columns,
+            rows,
+            self._rows,
+        )
         try:
-            yield from stream_rows(
-                self._file.read,
-                offset,
-                count,
-                self._coding,
-                self._columns,
-                rows,
-                self._slice_rows(),
-                self._rows,
-            )
+            yield from stream_rows(segment, self._slice_rows(), self._scratch)
         except SegmentError as error:
             raise self._damaged(number, error) from error
 
     def _slice_rows(self) -> int:
-        """Rows of a slice while unpacking: about 4 MiB for all segments side by side."""
+        """Rows of a slice while unpacking: about 2 MiB for all segments side by side."""
         row_bytes = self._coding.row_bytes(self._columns) * self._across * self._planes
-        return max(1, min(self._rows, (4 << 20) // row_bytes))
+        return max(1, min(self._rows, (2 << 20) // row_bytes))
 
     def close(self) -> None:
         """Release the file, the cache and the spool."""
@@ -342,8 +341,7 @@ def page_coding(page: Page, dtype: np.dtype[Any]) -> Coding:
 
 def _runs(offsets: NDArray[np.int64], step: int, most: int) -> Iterator[tuple[int, int]]:
     """Index ranges of at most `most` offsets that follow each other by exactly `step`."""
-    start = 0
-    for i in range(1, len(offsets) + 1):
-        if i == len(offsets) or offsets[i] - offsets[i - 1] != step or i - start >= most:
-            yield start, i
-            start = i
+    breaks = (np.flatnonzero(np.diff(offsets) != step) + 1).tolist()
+    for first, end in pairwise((0, *breaks, len(offsets))):
+        for start in range(first, end, most):
+            yield start, min(start + most, end)

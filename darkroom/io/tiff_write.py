@@ -285,6 +285,14 @@ class TiffSink:
         return writing(self.path)
 
 
+def losses(info: ScanInfo, compression: str | None = None) -> list[str]:
+    """What of a source a TIFF cannot carry, one phrase each."""
+    lost: list[str] = []
+    order, _ = carried_tags(info, lost)
+    _plan(info, order, compression, lost)
+    return lost
+
+
 def _plan(info: ScanInfo, order: ByteOrder, compression: str | None, losses: list[str]) -> _Plan:
     """Storage as the source has it, unless another compression is asked for."""
     store = info.storage

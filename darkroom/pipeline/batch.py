@@ -162,7 +162,7 @@ def name_outputs(
         output, many=len(items) > 1 or any(i.folder.parts for i in items)
     )
     for item in items:
-        suffix = ".png" if mask else _suffix(item.source)
+        suffix = ".png" if mask else target_suffix(item.source)
         if file is not None:
             item.target = file
         elif folder is None:
@@ -190,7 +190,8 @@ def _folder_or_file(output: str | None, *, many: bool) -> tuple[Path | None, Pat
     return path, None
 
 
-def _suffix(source: Path) -> str:
+def target_suffix(source: Path) -> str:
+    """Suffix of the cleaned file, unless the user names one."""
     return source.suffix if source.suffix.lower() in KEPT_SUFFIXES else ".tif"
 
 

@@ -1,15 +1,19 @@
 """`darkroom clean` and `darkroom detect` as library calls: a file in, files out."""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from darkroom import __version__
 from darkroom.config import scratch_folder
 from darkroom.errors import OutputError
-from darkroom.geometry import bands
+from darkroom.geometry import Window, bands
 from darkroom.io import open_scan
 from darkroom.io.atomic import write_atomic
 from darkroom.io.registry import all_readers, all_writers
@@ -24,13 +28,13 @@ from darkroom.pipeline.infrared_run import (
 )
 from darkroom.pipeline.output import MaskFile, ResultFile, refuse_existing
 from darkroom.pipeline.plan import current_rss, peak_rss
-from darkroom.pipeline.progress import Progress, Silent
+from darkroom.pipeline.progress import Progress, Silent, ordered_map
 from darkroom.pipeline.receipt import Receipt, UntouchedDigest
 from darkroom.pipeline.run import Found, find_artefacts
 from darkroom.plugins.manager import Plugins, installed
 from darkroom.presets import Preset
 from darkroom.protocols import Cleaned
-from darkroom.scan import Scan
+from darkroom.scan import Pixels, Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,10 @@ def _run(job: Job, progress: Progress) -> Receipt:
         receipt.noise = found.stats.noise
         if job.options.max_coverage < 1.0:
             found.refuse_beyond(job.options.max_coverage)
+        if found.whole:
+            receipt.warnings.append(
+                f"{receipt.backend} was asked to replace every pixel; nothing of the scan is kept"
+            )
         _write(job, scan, found, receipt, progress)
         receipt.seconds = time.monotonic() - started
         receipt.peak_memory = peak_rss()
@@ -230,7 +238,8 @@ def _limits(job: Job) -> dict[str, Any]:
     return {
         "cache_bytes": free // 5,
         "max_pixels": job.machine.max_pixels,
-        "scratch": Scratch(scratch_folder(job.machine.scratch)),
+        # What decodes in one piece does so before the run needs its own share.
+        "scratch": Scratch(scratch_folder(job.machine.scratch), memory=free - free // 5),
     }
 
 
@@ -278,12 +287,20 @@ def _write(job: Job, scan: Scan, found: Found, receipt: Receipt, progress: Progr
                     scratch=job.machine.scratch,
                 )
             )
+            hashing = stack.enter_context(ThreadPoolExecutor(1))
             before = UntouchedDigest(scan.info.channels)
+            hashed: Future[None] | None = None
             for _, old, new, mask in found.repaired(progress):
-                before.update(old, mask)
-                marked = mask > 0  # nothing else can differ, as the digests prove
-                receipt.changed_pixels += int((old[marked] != new[marked]).any(axis=1).sum())
+                marked = np.flatnonzero(mask)
+                if hashed is not None:
+                    hashed.result()
+                hashed = hashing.submit(before.update, old, marked)
+                # Nothing else can differ, as the digests prove.
+                pairs = (rows.reshape(-1, rows.shape[2])[marked] for rows in (old, new))
+                receipt.changed_pixels += int(np.not_equal(*pairs).any(axis=1).sum())
                 result.write(old, new, mask)
+            if hashed is not None:
+                hashed.result()
             receipt.lost = result.losses
             receipt.untouched_before = before.hexdigest()
             written = result.finish()
@@ -310,9 +327,15 @@ def _read_back(job: Job, path: Path, found: Found, progress: Progress) -> str:
         info = written.info
         progress.stage("verifying", info.width * info.height)
         digest = UntouchedDigest(info.channels)
-        for window in bands(info.width, info.height, found.plan.band):
-            digest.update(written.read(window), found.mask.read(window)[..., 0])
-            progress.advance(window.area)
+
+        def look(window: Window) -> tuple[Window, Pixels, NDArray[np.intp]]:
+            return window, written.read(window), np.flatnonzero(found.mask.read(window))
+
+        windows = bands(info.width, info.height, found.plan.band)
+        with ThreadPoolExecutor(1) as pool:
+            for window, rows, marked in ordered_map(pool, look, windows, 2):
+                digest.update(rows, marked)
+                progress.advance(window.area)
     return digest.hexdigest()
 
 

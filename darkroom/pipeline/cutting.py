@@ -1,15 +1,34 @@
 """Cutting tiles and crops out of a scan, its mask and its scores."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from darkroom.geometry import Window
-from darkroom.io.scratch import Spool
 from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.infrared_plane import InfraredPlane
-from darkroom.scan import Bytes, Float, Scan, Tile, read_padded
+from darkroom.scan import Bytes, Float, Pixels, Scan, Tile, read_padded
+
+
+class Held:
+    """Rows of a scan or spool kept in memory; whatever else is asked for is read as before.
+
+    Args:
+        read: gives the pixels of a window inside the image.
+        rows: the window to keep.
+    """
+
+    def __init__(self, read: Callable[[Window], Pixels], rows: Window) -> None:
+        self._read, self._rows = read, rows
+        self._pixels = read(rows)
+
+    def read(self, window: Window) -> Pixels:
+        """The pixels of a window inside the image, for the caller to keep."""
+        if not self._rows.contains(window):
+            return self._read(window)
+        return self._pixels[window.relative_to(self._rows).slices].copy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +39,13 @@ class Cutter:
         scan: the pixels.
         codec: their encoding.
         infrared: the infrared plane, laid over the picture, or None.
+        rows: some rows of the scan in memory.
     """
 
     scan: Scan
     codec: Codec
     infrared: InfraredPlane | None = None
+    rows: Held | None = None
 
     def tile(
         self,
@@ -35,10 +56,18 @@ class Cutter:
     ) -> Tile:
         """The tile of `read`, mirrored where it sticks out of the image."""
         info = self.scan.info
-        samples = read_padded(self.scan.read, info.width, info.height, read)
+        source = self.rows or self.scan
+        samples = read_padded(source.read, info.width, info.height, read)
         image = as_channels(self.codec.encode(samples[..., : info.channels]), channels)
         infrared = None if self.infrared is None else self.infrared.padded(read)
         return Tile(core, read, image, mask, infrared)
+
+
+def part_of(tile: Tile, core: Window, read: Window, mask: Bytes) -> Tile:
+    """The part of a tile within `read`, which answers for `core` and has a mask."""
+    part = read.relative_to(tile.read).slices
+    infrared = None if tile.infrared is None else tile.infrared[part].copy()
+    return Tile(core, read, tile.image[part].copy(), mask, infrared)
 
 
 def as_channels(image: Float, channels: Literal["gray", "rgb", "any"]) -> Float:
@@ -51,7 +80,7 @@ def as_channels(image: Float, channels: Literal["gray", "rgb", "any"]) -> Float:
     return image
 
 
-def read_plane(spool: Spool, window: Window) -> Bytes:
+def read_plane(read: Callable[[Window], Pixels], width: int, height: int, window: Window) -> Bytes:
     """One-sample pixels of a window that may stick out: uint8 (H, W), mirrored outside."""
-    plane: Bytes = read_padded(spool.read, spool.width, spool.height, window)[..., 0]
+    plane: Bytes = read_padded(read, width, height, window)[..., 0]
     return plane

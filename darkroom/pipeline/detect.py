@@ -5,34 +5,49 @@ connected components of the whole frame, so that a speck or a hair cut by the se
 is judged like any other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
 import cv2
 import numpy as np
 
-from darkroom.errors import BackendError, DarkroomError
+from darkroom.errors import DarkroomError
 from darkroom.geometry import Tiling, Window, bands
 from darkroom.io.scratch import Spool
-from darkroom.mask import REPAIR, Component, ComponentRules, components, grow, pick
+from darkroom.mask import REPAIR, Component, components
 from darkroom.options import CleanOptions
-from darkroom.pipeline.cutting import Cutter, read_plane
+from darkroom.pipeline.cutting import Cutter, part_of
+from darkroom.pipeline.engine import backend_failed, turns
+from darkroom.pipeline.examine import Examiner
+from darkroom.pipeline.paint import Marked, Painter
 from darkroom.pipeline.plan import Plan
-from darkroom.pipeline.progress import Progress, ordered_map
-from darkroom.protocols import ComponentJudge, Detector, MaskRefiner, Restorer
+from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
+from darkroom.protocols import Detector, FrameReplacer, Restorer
 from darkroom.scan import Bytes, Float, FrameStats, Tile
-
-# A bounding box larger than this cannot be looked at as a whole within the memory budget; nothing
-# of that size is dust.
-LARGEST_CROP = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Find:
-    """What the finding pass works with and where it puts its results.
+class Scored:
+    """What became of one tile.
 
     Attributes:
+        core: the pixels it answers for.
+        score: uint8 over the core, 255 x score.
+        marks: the artefacts that lie in this tile alone.
+    """
+
+    core: Window
+    score: Bytes
+    marks: list[Marked]
+
+
+class Find:
+    """The finding pass.
+
+    Args:
         cutter: the scan.
         finder: the backend.
         stats: the survey.
@@ -41,141 +56,173 @@ class Find:
         score: uint8 spool, 255 x score; filled by the pass.
         mask: uint8 spool, 0 or 255; filled by the pass.
         fill: spool of the restorer's repairs in the file's dtype, or None for a detector.
+        keep_all: keep repairs also where nothing was found, since the mask comes from elsewhere.
     """
 
-    cutter: Cutter
-    finder: Detector | Restorer
-    stats: FrameStats
-    options: CleanOptions
-    plan: Plan
-    score: Spool
-    mask: Spool
-    fill: Spool | None
+    def __init__(
+        self,
+        cutter: Cutter,
+        finder: Detector | Restorer,
+        stats: FrameStats,
+        options: CleanOptions,
+        plan: Plan,
+        score: Spool,
+        mask: Spool,
+        fill: Spool | None,
+        keep_all: bool = False,
+    ) -> None:
+        self._cutter, self._finder, self._stats, self._plan = cutter, finder, stats, plan
+        self._name = options.backend
+        self._whole_frame = replaces_frame(finder)
+        self._scores, self._fill = score, fill
+        self._keep_all = keep_all or self._whole_frame
+        self._painter = Painter(mask)
+        self._examiner = Examiner(finder, stats, options)
+        self._turns = turns(finder)
 
-    @property
-    def limits(self) -> tuple[int, int]:
-        """(low, high) thresholds of the quantised score, 1 to 255."""
-        low, high = self.finder.thresholds(self.options.sensitivity)
-        to_byte = [int(np.clip(np.ceil(limit * 255), 1, 255)) for limit in (low, high)]
-        return to_byte[0], max(to_byte)
+    def run(self, pool: ThreadPoolExecutor, progress: Progress) -> None:
+        """Fill the mask with the components that are artefacts.
 
-    def run(self, pool: ThreadPoolExecutor, progress: Progress) -> list[Component]:
-        """Fill the mask; returns the components accepted as artefacts.
+        Most lie in one tile and are decided on where it is scored; those that touch its seam wait
+        for the tiles beyond.
 
         Raises:
             BackendError: the backend failed on a tile.
         """
-        info = self.cutter.scan.info
-        low, high = self.limits
-        dpi = self.stats.dpi
-        rules = ComponentRules(
-            high,
-            self.options.min_size.pixels(dpi) if self.options.min_size else 0.0,
-            self.options.max_size.pixels(dpi) if self.options.max_size else None,
-        )
-        # Asked once: a look at a protocol is slow beside a small component.
-        judge = self.finder if isinstance(self.finder, ComponentJudge) else None
-        refiner = self.finder if isinstance(self.finder, MaskRefiner) else None
-        accepted = []
+        info = self._cutter.scan.info
         progress.stage("finding", info.width * info.height)
-        # Components are looked at while the threads of the pool score the tiles below them.
-        for component in components(self._score_bands(pool, progress), info.width, low):
-            if rules.admit(component) and self._inside(component):
-                window, mask = self._look(component, low, judge, refiner)
-                if mask is not None:
-                    accepted.append(component)
-                    self._paint(window, mask)
-        return accepted
+        if self._whole_frame:
+            self._whole(pool, progress)
+            return
+        rows = self._scored_rows(pool, progress)
+        limits = self._examiner.low, self._examiner.high
+        for component in components(rows, info.width, *limits):
+            if self._examiner.admits(component) and not self._in_one_tile(component):
+                mark = self._examine(component)
+                if mark is not None:
+                    self._painter.add(mark)
+        self._painter.paint()
 
-    def _inside(self, component: Component) -> bool:
-        """Whether it lies on the picture, not on the film border, and can be looked at."""
-        return self.stats.frame.contains(component.window) and component.window.area <= LARGEST_CROP
+    def _in_one_tile(self, component: Component) -> bool:
+        """Whether no tile but one can hold any of it, and that tile shows its surroundings."""
+        grid, info = self._plan.grid, self._cutter.scan.info
+        near = component.window.grow(1).clip(info.width, info.height)
+        return (
+            self._examiner.margin <= grid.halo
+            and near.x // grid.side == (near.right - 1) // grid.side
+            and near.y // grid.side == (near.bottom - 1) // grid.side
+        )
 
-    def _score_bands(
+    def _whole(self, pool: ThreadPoolExecutor, progress: Progress) -> None:
+        """Mark every pixel: no component, no rule and no judge is asked."""
+        for y, score in self._scored_rows(pool, progress):
+            rows = Window(0, y, score.shape[1], len(score))
+            self._painter.add(Marked(rows, np.full_like(score, REPAIR)))
+        self._painter.paint()
+
+    def _scored_rows(
         self, pool: ThreadPoolExecutor, progress: Progress
     ) -> Iterator[tuple[int, Bytes]]:
         """Scores of one row of tiles after another, which also go to the score spool."""
-        grid = self.plan.grid
-        parallel = self.finder.contract.parallel
-        done: dict[int, list[tuple[Tiling, Bytes]]] = {}
-        batches = _batches(list(grid), self.finder.contract.batch)
-        # A row ahead, so that the pool has work while the components of a row are looked at; what
-        # waits is only bytes of score.
-        ahead = grid.columns + self.plan.ahead if parallel else 1
-        results = ordered_map(pool, self._score, batches, ahead)
-        for result in results:
-            for tiling, score in result:
-                row = done.setdefault(tiling.core.y, [])
-                row.append((tiling, score))
-                progress.advance(tiling.core.area)
-                if len(row) == grid.columns:
-                    band = np.concatenate([part for _, part in done.pop(tiling.core.y)], axis=1)
-                    window = Window(0, tiling.core.y, band.shape[1], band.shape[0])
-                    self.score.write(window, band)
-                    yield tiling.core.y, band
+        grid, contract = self._plan.grid, self._finder.contract
+        done: dict[int, list[Bytes]] = {}
+        batches = _batches(list(grid), contract.batch)
+        # A row ahead, so that the pool has work while a row is put together; what waits is only
+        # bytes of score. Around a backend that does not work in parallel, the tile before is
+        # decided on and the next one cut out.
+        ahead = grid.columns + self._plan.ahead if contract.parallel else 2
+        for scored in chain.from_iterable(ordered_map(pool, self._score, batches, ahead)):
+            for mark in scored.marks:
+                self._painter.add(mark)
+            row = done.setdefault(scored.core.y, [])
+            row.append(scored.score)
+            progress.advance(scored.core.area)
+            if len(row) == grid.columns:
+                band = np.concatenate(done.pop(scored.core.y), axis=1)
+                self._scores.write(Window(0, scored.core.y, band.shape[1], band.shape[0]), band)
+                yield scored.core.y, band
 
-    def _score(self, tilings: Sequence[Tiling]) -> list[tuple[Tiling, Bytes]]:
-        """Quantised scores of the cores of a batch of tiles of equal size."""
-        channels = self.finder.contract.channels
-        tiles = [self.cutter.tile(t.core, t.read, channels) for t in tilings]
+    def _score(self, tilings: Sequence[Tiling]) -> list[Scored]:
+        """Scores of a batch of tiles of equal size, and the artefacts in each."""
+        channels = self._finder.contract.channels
+        tiles = [self._cutter.tile(t.core, t.read, channels) for t in tilings]
+        restorations = []
         try:
-            if isinstance(self.finder, Restorer):
-                restorations = self.finder.restore(tiles, self.stats)
-                scores = [r.score for r in restorations]
-                for tile, restoration in zip(tiles, restorations, strict=True):
-                    self._keep_fill(tile, restoration.score, restoration.fill)
-            else:
-                scores = [self.finder.detect(tile, self.stats) for tile in tiles]
+            with self._turns:
+                if isinstance(self._finder, Restorer):
+                    restorations = self._finder.restore(tiles, self._stats)
+                    scores = [restoration.score for restoration in restorations]
+                else:
+                    scores = [self._finder.detect(tile, self._stats) for tile in tiles]
         except DarkroomError:
             raise
         except Exception as error:
-            raise backend_failed(self.options.backend, error, tiles[0].core) from error
+            raise backend_failed(self._name, error, tiles[0].core) from error
+        for tile, restoration in zip(tiles, restorations, strict=False):
+            self._keep_fill(tile, restoration.score, restoration.fill)
         return [
-            (tiling, quantise(score[tile.core_slices]))
-            for tiling, tile, score in zip(tilings, tiles, scores, strict=True)
+            self._decided(tile, quantise(score[tile.core_slices]))
+            for tile, score in zip(tiles, scores, strict=True)
         ]
+
+    def _decided(self, tile: Tile, score: Bytes) -> Scored:
+        """The tile with the artefacts that it holds by itself."""
+        if self._whole_frame:
+            return Scored(tile.core, score, [])
+        marks = []
+        limits = self._examiner.low, self._examiner.high
+        for found in components([(0, score)], tile.core.width, *limits):
+            component = found.shift(tile.core.x, tile.core.y)
+            if self._examiner.admits(component) and self._in_one_tile(component):
+                own = score[found.window.slices]
+                crop = partial(self._crop, partial(part_of, tile, component.window), component, own)
+                with SMALL_WORK:
+                    mark = self._examiner.examine(component, own, crop)
+                marks.append(mark)
+        return Scored(tile.core, score, [mark for mark in marks if mark])
+
+    def _examine(self, component: Component) -> Marked | None:
+        """What to repair of a component that lies on several tiles."""
+
+        def cut(read: Window, shape: Bytes) -> Tile:
+            return self._cutter.tile(component.window, read, self._finder.contract.channels, shape)
+
+        score = self._scores.read(component.window)[..., 0]
+        crop = partial(self._crop, cut, component, score)
+        return self._examiner.examine(component, score, crop)
+
+    def _crop(
+        self,
+        cut: Callable[[Window, Bytes], Tile],
+        component: Component,
+        score: Bytes,
+        read: Window,
+        shape: Bytes,
+    ) -> Tile:
+        """What a judge sees of a component: the scan and, of a restorer, its score and fill."""
+        tile = cut(read, shape)
+        if self._fill is None:
+            return tile
+        inner = component.window.relative_to(read).slices
+        filled = self._cutter.codec.encode(self._fill.read(component.window))
+        whole = np.zeros(shape.shape, np.float32)
+        fill = np.zeros((*shape.shape, filled.shape[2]), np.float32)
+        whole[inner], fill[inner] = score / np.float32(255), filled
+        return replace(tile, score=whole, fill=fill)
 
     def _keep_fill(self, tile: Tile, score: Float, fill: Float) -> None:
         """Stores the repair of a tile that has something to repair."""
         core = tile.core_slices
-        if self.fill is None or not (quantise(score) >= self.limits[0]).any():
+        if self._fill is None:
             return
-        self.fill.write(tile.core, self.cutter.codec.decode(fill[core]))
+        if not (self._keep_all or (quantise(score) >= self._examiner.low).any()):
+            return
+        self._fill.write(tile.core, self._cutter.codec.decode(fill[core]))
 
-    def _look(
-        self,
-        component: Component,
-        low: int,
-        judge: ComponentJudge | None,
-        refiner: MaskRefiner | None,
-    ) -> tuple[Window, Bytes | None]:
-        """A window around the component and what to repair there, or None if it is rejected."""
-        contract = self.finder.contract
-        margins = (contract.grow, judge.margin if judge else 0, refiner.margin if refiner else 0)
-        read = component.window.grow(max(margins))
-        shape = np.zeros((read.height, read.width), np.uint8)
-        score = self.score.read(component.window)[..., 0]
-        inner = component.window.relative_to(read).slices
-        shape[inner] = REPAIR * pick(score, low, component.start).view(np.uint8)
-        if judge is None and refiner is None:
-            return read, grow(shape, contract.grow)
-        crop = self.cutter.tile(component.window, read, contract.channels, shape)
-        try:
-            if judge and judge.judge(crop, self.stats, self.options.sensitivity) < 0.5:
-                return read, None
-            if refiner:
-                return read, refiner.refine(crop, self.stats)
-        except Exception as error:
-            raise backend_failed(self.options.backend, error, component.window) from error
-        return read, grow(shape, contract.grow)
 
-    def _paint(self, window: Window, mask: Bytes) -> None:
-        """Adds the mask of a window, which may stick out, to the frame's."""
-        x, y, width, height = cv2.boundingRect(mask)
-        marked = Window(window.x + x, window.y + y, width, height)
-        inside = marked.clip(self.mask.width, self.mask.height)
-        part = mask[inside.relative_to(window).slices]
-        self.mask.write(inside, np.maximum(part, self.mask.read(inside)[..., 0]))
+def replaces_frame(finder: Detector | Restorer | None) -> bool:
+    """Whether the backend was asked for every pixel, not for artefacts."""
+    return isinstance(finder, FrameReplacer) and finder.whole_frame
 
 
 def quantise(score: Float) -> Bytes:
@@ -186,18 +233,10 @@ def quantise(score: Float) -> Bytes:
     return np.asarray(cv2.convertScaleAbs(np.maximum(score, 0), alpha=255.0), np.uint8)
 
 
-def backend_failed(name: str, error: Exception, where: Window) -> BackendError:
-    """The error for a backend that raised on some part of a scan."""
-    return BackendError(
-        f"backend {name!r} failed at x={where.x}, y={where.y}: {type(error).__name__}: {error}",
-        hint="This is a fault of the backend; nothing was written.",
-    )
-
-
 def mask_bands(mask: Spool, rows: int) -> Iterator[tuple[int, Bytes]]:
     """The mask from top to bottom: (first row, uint8 (rows, width))."""
     for window in bands(mask.width, mask.height, rows):
-        yield window.y, read_plane(mask, window)
+        yield window.y, mask.read(window)[..., 0]
 
 
 def _batches(tilings: Sequence[Tiling], size: int) -> Iterator[list[Tiling]]:

@@ -2,9 +2,12 @@
 
 import importlib
 import inspect
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 
 from darkroom.errors import BackendError, DarkroomError
+from darkroom.geometry import Window
 from darkroom.options import CleanOptions
 from darkroom.plugins.manager import Plugins, load_object, make_options
 from darkroom.protocols import Backend, BackendSpec, Detector, Device, Inpainter, Restorer
@@ -35,7 +38,8 @@ def load_engine(
 ) -> Engine:
     """Load what `options` name.
 
-    With a given mask nothing is detected: a detector's own inpainter fills.
+    With a given mask nothing is detected: the backend's own inpainter fills. A restorer that
+    names none fills by itself, although what it does not take for damage it may leave as it is.
 
     Raises:
         BackendError: an unknown or broken backend, missing modules, or an unusable device.
@@ -50,9 +54,9 @@ def load_engine(
     filler = options.inpainter or (spec.name if spec.kind == "inpainter" else spec.inpainter)
     chosen = pick_device(device, spec)
     finder = None
-    if not (mask_given and spec.kind != "restorer"):
+    if not mask_given or (spec.kind == "restorer" and filler is None):
         finder = _load(spec, options, chosen)
-    if spec.kind == "restorer" and options.inpainter is None:
+    if spec.kind == "restorer" and options.inpainter is None and finder is not None:
         return Engine(finder, None, chosen)  # type: ignore[arg-type]
     if filler is None:
         raise BackendError(
@@ -110,3 +114,16 @@ def _load(spec: BackendSpec, options: CleanOptions, device: Device) -> Backend:
     if inspect.isclass(backend) or not isinstance(backend, wanted):
         raise BackendError(f"{spec.factory} does not make a {spec.kind}")
     return backend
+
+
+def turns(backend: Backend) -> AbstractContextManager[object]:
+    """What threads hold while they use the backend: one at a time if it wants that."""
+    return nullcontext() if backend.contract.parallel else Lock()
+
+
+def backend_failed(name: str, error: Exception, where: Window) -> BackendError:
+    """The error for a backend that raised on some part of a scan."""
+    return BackendError(
+        f"backend {name!r} failed at x={where.x}, y={where.y}: {type(error).__name__}: {error}",
+        hint="This is a fault of the backend; nothing was written.",
+    )

@@ -13,7 +13,8 @@ from darkroom.pipeline.engine import Engine
 from darkroom.scan import ScanInfo
 
 SMALLEST_TILE = 64
-M_ARENA_MAX = -8  # of mallopt, <malloc.h>
+# Of mallopt, <malloc.h>
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 BAND_SHARE = 0.15  # of the free budget, for rows on their way to the file
 
 
@@ -24,7 +25,7 @@ class Plan:
     Attributes:
         grid: tiles of the finding pass.
         jobs: worker threads.
-        ahead: tiles under way at once.
+        ahead: tiles of the finding pass under way at once.
         band: rows read, repaired and written at a time.
     """
 
@@ -71,10 +72,16 @@ def make_plan(info: ScanInfo, engine: Engine, machine: MachineOptions) -> Plan:
     return Plan(grid, workers, workers + 1, band)
 
 
-def limit_arenas() -> None:
-    """Keep glibc from giving each thread a heap of its own, which holds on to freed memory."""
+def tune_malloc() -> None:
+    """Keep glibc from giving each thread a heap of its own, which holds on to freed memory, and
+
+    from returning the arrays of every tile to the system, which then has to clear them again.
+    """
     with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, 2)
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(M_ARENA_MAX, 2)
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most it takes
+        mallopt(M_TRIM_THRESHOLD, 64 << 20)
 
 
 def current_rss() -> int:

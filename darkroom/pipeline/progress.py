@@ -3,7 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Protocol, TypeVar
+
+# Held for work on crops of a few thousand pixels: threads that do such work at the same time only
+# hand the interpreter back and forth, which takes longer than one after the other.
+SMALL_WORK = Lock()
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from darkroom.scan import Bytes, Pixels
+from darkroom.scan import Pixels
 
 SCHEMA = 1
 
@@ -117,11 +118,12 @@ class UntouchedDigest:
         self._hash = hashlib.sha256()
         self._channels = channels
 
-    def update(self, rows: Pixels, mask: Bytes) -> None:
-        """Add the next rows: (n, W, S) samples and their uint8 (n, W) mask."""
-        if mask.any():
-            rows = rows.copy()
-            rows[..., : self._channels][mask > 0] = 0
+    def update(self, rows: Pixels, marked: NDArray[np.intp]) -> None:
+        """Add the next rows: (n, W, S) samples and which pixels are under the mask, row by row."""
+        if marked.size:
+            pixels = rows.reshape(-1, rows.shape[2]).copy()
+            pixels[marked, : self._channels] = 0
+            rows = pixels
         self._hash.update(np.ascontiguousarray(rows).data)
 
     def hexdigest(self) -> str:

@@ -6,8 +6,9 @@ mask are ever put into the output; all others are the file's own samples.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,14 @@ from darkroom.grain import match_grain
 from darkroom.io.scratch import Spool
 from darkroom.mask import Component, cells, pick
 from darkroom.options import Grain
-from darkroom.pipeline.cutting import Cutter, as_channels, read_plane
-from darkroom.pipeline.detect import backend_failed
-from darkroom.pipeline.progress import Progress
+from darkroom.pipeline.cutting import Cutter, Held, as_channels, read_plane
+from darkroom.pipeline.engine import backend_failed
+from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
 from darkroom.protocols import Inpainter, Recoverer
 from darkroom.scan import Bytes, Float, FrameStats, Pixels, Tile
 
 CELL = 512  # side of the cells that a large part of the mask is cut into
+NEAR = 64  # rows above and below a band that are held with it
 GRAIN_MARGIN = 24  # surroundings that grain is taken from
 
 
@@ -44,6 +46,26 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """Some rows over the whole width.
+
+    Attributes:
+        window: where.
+        before: samples (H, W, S) as they are in the file.
+        mask: uint8 (H, W).
+        patches: the repairs that begin in these rows.
+    """
+
+    window: Window
+    before: Pixels
+    mask: Bytes
+    patches: list[Patch]
+
+
+_BandJob: TypeAlias = tuple[Window, list[tuple[Window, Component]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Repair:
     """What the repairing pass works with.
 
@@ -57,6 +79,7 @@ class Repair:
         grain: whether to give repairs grain.
         seed: of the grain.
         band: rows at a time.
+        marks: some rows of the mask in memory.
     """
 
     cutter: Cutter
@@ -68,6 +91,7 @@ class Repair:
     grain: Grain
     seed: int
     band: int
+    marks: Held | None = None
 
     def rows(
         self, pool: ThreadPoolExecutor, parts: list[Component], progress: Progress
@@ -84,34 +108,56 @@ class Repair:
         """
         info = self.cutter.scan.info
         progress.stage("repairing", info.width * info.height)
+        live: list[Patch] = []
+        # The next bands are repaired while this one is on its way to the file.
+        for band in ordered_map(pool, self._band, self._jobs(parts), 3):
+            live += band.patches
+            after = band.before
+            if live:
+                after = band.before.copy()
+                for patch in live:
+                    _composite(after, band.window, patch, info.channels)
+                live = [patch for patch in live if patch.window.bottom > band.window.bottom]
+            progress.advance(band.window.area)
+            yield band.window, band.before, after, band.mask
+
+    def _jobs(self, parts: list[Component]) -> Iterator[_BandJob]:
+        """Each band with the cells of the mask that begin in it."""
+        info = self.cutter.scan.info
         jobs = sorted(
             ((cell, part) for part in parts for cell in cells(part.window, CELL)),
-            key=lambda job: job[0].y,
+            key=lambda job: -job[0].y,
         )
-        live: list[Patch] = []
-        next_job = 0
         for window in bands(info.width, info.height, self.band):
-            futures: list[Future[Patch]] = []
-            while next_job < len(jobs) and jobs[next_job][0].y < window.bottom:
-                futures.append(pool.submit(self._patch, *jobs[next_job]))
-                next_job += 1
-            before = self.cutter.scan.read(window)
-            mask = read_plane(self.mask, window)
-            live += [future.result() for future in futures]
-            after = before
-            if live:
-                after = before.copy()
-                for patch in live:
-                    _composite(after, window, patch, info.channels)
-                live = [patch for patch in live if patch.window.bottom > window.bottom]
-            progress.advance(window.area)
-            yield window, before, after, mask
+            here = []
+            while jobs and jobs[-1][0].y < window.bottom:
+                here.append(jobs.pop())
+            yield window, here
+
+    def _band(self, job: _BandJob) -> Band:
+        """The rows of a band as they are, and its repairs."""
+        window, jobs = job
+        info = self.cutter.scan.info
+        if not jobs:
+            return Band(window, self.cutter.scan.read(window), self._plane(window), [])
+        # Most repairs need no more than these rows, so that little is read for each by itself.
+        near = window.grow(NEAR).clip(info.width, info.height)
+        rows, marks = Held(self.cutter.scan.read, near), Held(self.mask.read, near)
+        held = replace(self, cutter=replace(self.cutter, rows=rows), marks=marks)
+        with SMALL_WORK:
+            patches = [held._patch(cell, part) for cell, part in jobs]
+        return Band(window, rows.read(window), marks.read(window)[..., 0], patches)
+
+    def _plane(self, window: Window) -> Bytes:
+        """The mask of a window that may stick out: uint8 (H, W)."""
+        source = self.marks or self.mask
+        return read_plane(source.read, self.mask.width, self.mask.height, window)
 
     def _patch(self, cell: Window, part: Component) -> Patch:
         """The repair of one part of the mask within one cell."""
         margin = max(self.inpainter.contract.halo if self.inpainter else 0, GRAIN_MARGIN)
         read = cell.grow(margin)
-        mask = read_plane(self.mask, read)
+        mask = self._plane(read)
         chosen = self._chosen(cell, part)
         if not chosen.any():
             return Patch(cell, chosen, np.empty((0, self.cutter.scan.info.channels)))
@@ -129,9 +175,9 @@ class Repair:
         """The pixels of this part, and of no other that lies in its bounding box."""
         if part.window.area > CELL * CELL * 4:
             # Neighbours in the box of a huge part are filled twice, alike both times.
-            chosen: NDArray[np.bool_] = read_plane(self.mask, cell) > 0
+            chosen: NDArray[np.bool_] = self._plane(cell) > 0
             return chosen
-        whole = pick(read_plane(self.mask, part.window), 1, part.start)
+        whole = pick(self._plane(part.window), 1, part.start)
         return whole[cell.relative_to(part.window).slices]
 
     def _filled(self, tile: Tile) -> Float:

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from darkroom.errors import InputError, SafetyError
+from darkroom.errors import InputError, SafetyError, UsageError
 from darkroom.geometry import Window, bands
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.mask import REPAIR, Component, components
 from darkroom.options import CleanOptions, MachineOptions
 from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.cutting import Cutter
-from darkroom.pipeline.detect import Find, mask_bands
+from darkroom.pipeline.detect import Find, mask_bands, replaces_frame
 from darkroom.pipeline.engine import Engine
 from darkroom.pipeline.infrared_run import InfraredRun, judge
-from darkroom.pipeline.plan import Plan, limit_arenas, make_plan
+from darkroom.pipeline.plan import Plan, make_plan, tune_malloc
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Repair
 from darkroom.pipeline.survey import float_white, survey
@@ -39,6 +39,7 @@ class Found:
         score: uint8 spool of scores, or None where the mask was given.
         parts: the separate places of the mask.
         masked_pixels: pixels under the mask.
+        whole: whether the backend replaces the whole frame, as it was asked to.
         infrared: what the receipt says of the infrared, or None where none was looked at.
     """
 
@@ -48,6 +49,7 @@ class Found:
     score: Spool | None
     parts: list[Component]
     masked_pixels: int
+    whole: bool
     infrared: dict[str, Any] | None
     _cutter: Cutter
     _engine: Engine
@@ -66,7 +68,7 @@ class Found:
         Raises:
             SafetyError: the mask covers more than `limit`.
         """
-        if self.coverage > limit:
+        if self.coverage > limit and not self.whole:
             raise SafetyError(
                 f"{self._cutter.scan.info.path}: the mask covers {self.coverage:.2%} of the "
                 f"picture, more than --max-coverage {limit:.3%}; nothing was written",
@@ -82,7 +84,7 @@ class Found:
             self._recoverer(),
             self.stats,
             self._fill,
-            self._options.grain,
+            "none" if self.whole else self._options.grain,
             self._options.seed,
             self.plan.band,
         )
@@ -122,27 +124,32 @@ def find_artefacts(
     """
     import cv2
 
+    whole = mask is None and replaces_frame(engine.finder)
+    if whole and engine.inpainter is not None:
+        raise UsageError(
+            "a backend that replaces the whole frame needs no inpainter",
+            hint="Leave --inpainter out.",
+        )
     cv2.setNumThreads(1)  # threads are ours; two layers of them only fight
-    limit_arenas()
+    tune_malloc()
     info = scan.info
     for other in (mask, exclude):
         _same_size(scan, other)
     plan = make_plan(info, engine, machine)
     codec = Codec.of(info, float_white(scan))
-    cutter = Cutter(scan, codec)
-    stats = survey(scan, codec, options.polarity)
-    report = None
-    if infrared is not None:
-        seen, report = judge(infrared, scan, codec, stats)
-        if seen.refusal is None:
-            engine, options = infrared.engine, infrared.options
-            cutter = Cutter(scan, codec, seen.plane)
-            stats = replace(stats, infrared=seen.stats)
-            plan = make_plan(info, engine, machine)
+    cutter, report = Cutter(scan, codec), None
     scratch = Scratch(machine.scratch)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(plan.jobs))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        stats = survey(scan, codec, options.polarity, pool)
+        if infrared is not None:
+            seen, report = judge(infrared, scan, codec, stats)
+            if seen.refusal is None:
+                engine, options, whole = infrared.engine, infrared.options, False
+                cutter = Cutter(scan, codec, seen.plane)
+                stats = replace(stats, infrared=seen.stats)
+                plan = make_plan(info, engine, machine)
 
         def spool(samples: int, dtype: object) -> Spool:
             made = scratch.spool(info.width, info.height, samples, np.dtype(dtype))  # type: ignore[call-overload]
@@ -153,7 +160,9 @@ def find_artefacts(
         if engine.finder is not None:
             score = spool(1, np.uint8)
             target = frame_mask if mask is None else spool(1, np.uint8)
-            find = Find(cutter, engine.finder, stats, options, plan, score, target, fill)
+            find = Find(
+                cutter, engine.finder, stats, options, plan, score, target, fill, mask is not None
+            )
             find.run(pool, progress)
         if mask is not None:
             _copy_mask(mask, frame_mask, plan.band)
@@ -162,8 +171,19 @@ def find_artefacts(
         parts = list(components(mask_bands(frame_mask, plan.band), info.width))
         masked = sum(part.area for part in parts)
         yield Found(
-            *(stats, plan, frame_mask, score, parts, masked, report),
-            *(cutter, engine, fill, pool, options),
+            stats,
+            plan,
+            frame_mask,
+            score,
+            parts,
+            masked,
+            whole,
+            report,
+            cutter,
+            engine,
+            fill,
+            pool,
+            options,
         )
 
 

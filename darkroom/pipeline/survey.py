@@ -4,6 +4,8 @@ A sample of bands is read, so that tone, noise and film border are those of the 
 normalises by itself.
 """
 
+from concurrent.futures import Executor
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,24 +41,37 @@ def sample_windows(scan: Scan) -> list[Window]:
     return [Window(x, int(y), width, min(BAND_ROWS, info.height)) for y in tops]
 
 
-def survey(scan: Scan, codec: Codec, polarity: Polarity = "auto") -> FrameStats:
+def survey(
+    scan: Scan,
+    codec: Codec,
+    polarity: Polarity = "auto",
+    pool: Executor | None = None,
+) -> FrameStats:
     """Tone, noise and border of a scan.
 
     Noise is the median absolute response to the Laplacian difference mask of Immerkær ("Fast
     noise variance estimation", CVIU 1996), scaled to a standard deviation, in each of 16 levels
     of luminance; the median keeps edges and artefacts out.
+
+    Args:
+        scan: the pixels.
+        codec: their encoding.
+        polarity: which artefacts to expect.
+        pool: threads to look at several places at once.
     """
-    histogram = np.zeros(BINS, np.int64)
-    residues: list[list[NDArray[np.float32]]] = [[] for _ in range(NOISE_LEVELS)]
-    for window in sample_windows(scan):
+
+    def look(window: Window) -> tuple[NDArray[np.intp], list[Float]]:
         luminance = _luminance(scan, codec, window)
-        histogram += np.histogram(luminance, BINS, (0.0, 1.0))[0]
-        _collect_noise(luminance, residues)
+        bins = np.minimum((luminance * BINS).astype(np.intp), BINS - 1)
+        return np.bincount(bins.ravel(), minlength=BINS), _residues(luminance)
+
+    looked = list((pool.map if pool else map)(look, sample_windows(scan)))
+    histogram = np.sum([bins for bins, _ in looked], axis=0)
     share = np.cumsum(histogram) / max(1, histogram.sum())
     black, median, white = (
         float((np.searchsorted(share, level) + 0.5) / BINS) for level in (0.001, 0.5, 0.999)
     )
-    levels, curve, noise = _noise_curve(residues)
+    levels, curve, noise = _noise_curve([residues for _, residues in looked])
     resolution = scan.info.resolution
     return FrameStats(
         black=black,
@@ -112,29 +127,34 @@ def find_frame(scan: Scan, codec: Codec, black: float, noise: float) -> Window:
 def _luminance(scan: Scan, codec: Codec, window: Window) -> Float:
     """(H, W) mean of the encoded channels."""
     image = codec.encode(scan.read(window)[..., : scan.info.channels])
+    if image.shape[2] == 1:
+        return image[..., 0]
     mean: Float = image.mean(axis=2, dtype=np.float32)
     return mean
 
 
-def _collect_noise(luminance: Float, residues: list[list[NDArray[np.float32]]]) -> None:
-    """Adds each pixel's response to the difference mask to the list of its luminance level."""
+def _residues(luminance: Float) -> list[Float]:
+    """For each luminance level, the responses of its pixels to the difference mask."""
     if min(luminance.shape) < 3:
-        return
+        return [np.empty(0, np.float32)] * NOISE_LEVELS
     rows = luminance[:-2] - 2 * luminance[1:-1] + luminance[2:]
-    response = np.abs(rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]) / 6.0
-    level = np.minimum(luminance[1:-1, 1:-1] * NOISE_LEVELS, NOISE_LEVELS - 1).astype(np.int8)
+    response = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
     # Every seventh pixel is plenty for a median and keeps neighbours apart.
-    response, level = response.ravel()[::7], level.ravel()[::7]
-    for i in range(NOISE_LEVELS):
-        residues[i].append(response[level == i])
+    response = np.abs(response.ravel()[::7]) / 6.0
+    level = luminance[1:-1, 1:-1].ravel()[::7] * NOISE_LEVELS
+    level = np.minimum(level, NOISE_LEVELS - 1).astype(np.int8)
+    return [response[level == i] for i in range(NOISE_LEVELS)]
 
 
 def _noise_curve(
-    residues: list[list[NDArray[np.float32]]],
+    residues: list[list[Float]],
 ) -> tuple[tuple[float, ...], tuple[float, ...], float]:
-    """(levels, noise at each, noise over all); levels with few pixels are interpolated."""
+    """(levels, noise at each, noise over all) from the residues of several places.
+
+    Levels with few pixels are interpolated.
+    """
     centres = (np.arange(NOISE_LEVELS) + 0.5) / NOISE_LEVELS
-    merged = [np.concatenate([np.empty(0, np.float32), *part]) for part in residues]
+    merged = [np.concatenate(part) for part in zip(*residues, strict=True)]
     everything = np.concatenate(merged)
     if not everything.size:
         return tuple(centres.tolist()), (0.0,) * NOISE_LEVELS, 0.0

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from darkroom.errors import BackendError
 from darkroom.plugins.manager import Plugins
 from darkroom.training.config import Recipe
 from darkroom.training.data import Picture
+from darkroom.training.judge import MIDDLE, fit_judge, name_of
 from darkroom.training.session import make_trainable
-from darkroom.training.trainable import CLEAN, DAMAGED, Trainable
+from darkroom.training.trainable import CLEAN, DAMAGED, JudgedTrainable, Trainable
 from darkroom.training.validate import Figures, merit, restored, validate
 from darkroom.weights import WeightsHeader, fill_module, load_weights, save_weights
 
@@ -52,33 +55,66 @@ def load_trainable(path: Path, plugins: Plugins) -> tuple[WeightsHeader, Trainab
 
 
 def calibrate(
-    path: Path, output: Path, pictures: Sequence[Picture], plugins: Plugins
+    path: Path,
+    output: Path,
+    pictures: Sequence[Picture],
+    plugins: Plugins,
+    groups: Sequence[str] | None = None,
+    *,
+    judged: bool = True,
 ) -> tuple[WeightsHeader, dict[str, Figures]]:
-    """Choose thresholds anew and write them with the weights.
+    """Choose thresholds anew, or fit a judge, and write them with the weights.
 
     Args:
         path: weights file.
         output: where the same weights go with their calibration; may be `path`.
         pictures: what thresholds are chosen on; never those that figures are reported for.
         plugins: where networks come from.
+        groups: of each picture, what belongs together; its name by default.
+        judged: whether a network that can have a judge gets one.
 
     Returns:
-        The new header, and the figures at every pair of thresholds tried.
+        The new header, and the figures at every pair of thresholds or sensitivity tried.
 
     Raises:
-        BackendError: the file is broken, or no plugin knows the architecture.
+        BackendError: the file is broken, no plugin knows the architecture, or the pictures show
+            too little to fit a judge on.
         OutputError: nothing can be written.
     """
     header, trainable = load_trainable(path, plugins)
-    sweep = measure(trainable, pictures, FINE)
-    chosen = min(sweep, key=lambda name: merit(sweep[name]))
+    calibration, sweep, chosen = decide(trainable, pictures, groups, judged=judged)
     header = replace(
-        header,
-        calibration=dict(trainable.calibrate(sweep)),
-        metrics=sweep[chosen] | {"pictures": len(pictures)},
+        header, calibration=calibration, metrics=sweep[chosen] | {"pictures": len(pictures)}
     )
     tensors = {n: t.numpy() for n, t in trainable.module.state_dict().items()}
     return save_weights(output, tensors, header), sweep
+
+
+def decide(
+    trainable: Trainable,
+    pictures: Sequence[Picture],
+    groups: Sequence[str] | None = None,
+    *,
+    judged: bool = True,
+) -> tuple[dict[str, Any], dict[str, Figures], str]:
+    """How scores become decisions: (calibration, figures by name, the name to quote).
+
+    Raises:
+        BackendError: the pictures show too little to fit a judge on.
+    """
+    if not (judged and isinstance(trainable, JudgedTrainable)):
+        sweep = measure(trainable, pictures, FINE)
+        chosen = min(sweep, key=lambda name: merit(sweep[name]))
+        return dict(trainable.calibrate(sweep)), sweep, chosen
+    low = trainable.candidates_from
+    try:
+        judge, sweep = fit_judge(trainable, pictures, groups or [p.name for p in pictures], low)
+    except ValueError as error:
+        raise BackendError(
+            str(error), hint="Give more pictures, or choose thresholds (--no-judge)."
+        ) from error
+    table = [[0.0, low, low], [100.0, low, low]]
+    return {"thresholds": table, "judge": judge.table()}, sweep, name_of(MIDDLE)
 
 
 def measure(

@@ -3,7 +3,7 @@
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,17 @@ from darkroom.errors import InputError, UsageError
 Amp = Literal["auto", "off", "bfloat16"]
 Schedule = Literal["cosine", "constant"]
 
+SHARES = (
+    "damaged",
+    "hard",
+    "photographs",
+    "clean",
+    "synthetic",
+    "negative",
+    "tone",
+    "tone_limit",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -19,12 +30,15 @@ class TrainConfig:
 
     Attributes:
         steps: optimiser steps.
+        epochs: passes over the training pictures, each in a new order; where this is not 0, it
+            takes the place of `steps` and of drawing the more damaged pictures more often.
         batch: crops a step and process.
         crop: side of a crop in pixels.
         rate: peak learning rate of AdamW.
         warmup: steps over which the rate rises from zero.
         schedule: "cosine" falls to 1 % of the peak at the last step.
-        decay: weight decay.
+        decay: weight decay; with 0, AdamW is Adam.
+        beta2: decay of the optimiser's mean of squared gradients.
         clip: largest norm of the gradient.
         ema: decay of the moving average of weights, which is what is validated and kept.
         amp: "bfloat16", "off", or "auto": bfloat16 where the device computes in it natively.
@@ -35,9 +49,12 @@ class TrainConfig:
         validate_share: take every n-th validation picture.
         checkpoint_every: steps between checkpoints.
         damaged: share of crops centred on damage.
+        hard: share of crops centred on narrow detail that is no damage.
+        photographs: share of crops cut from clean photographs, where some are given.
         clean: share of crops in which the truth is given as the scan: nothing may be found.
         transplants: most artefacts of other pictures pasted into a crop, on 60 % of crops.
         synthetic: share of those that are drawn rather than transplanted.
+        turns: whether crops are turned and mirrored.
         negative: share of crops that are inverted.
         tone: share of crops whose gamma, and as often whose contrast, is changed.
         noise: standard deviation of noise added to 30 % of crops, at most.
@@ -46,12 +63,14 @@ class TrainConfig:
     """
 
     steps: int = 20_000
+    epochs: int = 0
     batch: int = 8
     crop: int = 128
     rate: float = 1.5e-3
     warmup: int = 100
     schedule: Schedule = "cosine"
     decay: float = 1e-3
+    beta2: float = 0.99
     clip: float = 2.0
     ema: float = 0.997
     amp: Amp = "auto"
@@ -62,9 +81,12 @@ class TrainConfig:
     validate_share: int = 1
     checkpoint_every: int = 500
     damaged: float = 0.6
+    hard: float = 0.0
+    photographs: float = 0.25
     clean: float = 0.12
     transplants: int = 4
     synthetic: float = 0.3
+    turns: bool = True
     negative: float = 0.12
     tone: float = 0.5
     noise: float = 0.012
@@ -81,9 +103,15 @@ class TrainConfig:
         ):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("damaged", "clean", "synthetic", "negative", "tone", "tone_limit"):
+        for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} is a share between 0 and 1, not {getattr(self, name)}")
+        if self.damaged + self.hard > 1:
+            raise UsageError("damaged and hard are shares of the same crops: at most 1 together")
+        if self.epochs < 0:
+            raise UsageError(f"epochs must not be negative, not {self.epochs}")
+        if not 0 <= self.beta2 < 1:
+            raise UsageError(f"beta2 must be at least 0 and below 1, not {self.beta2}")
         if not 0 <= self.ema < 1:
             raise UsageError(f"ema must be at least 0 and below 1, not {self.ema}")
         if self.schedule not in ("cosine", "constant"):
@@ -97,6 +125,13 @@ class TrainConfig:
         if self.schedule == "constant":
             return rate
         return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps))))
+
+    def over(self, pictures: int, processes: int = 1) -> "TrainConfig":
+        """With `steps` for the passes over so many pictures, if it counts in passes."""
+        if not self.epochs:
+            return self
+        steps = math.ceil(self.epochs * pictures / (self.batch * processes))
+        return replace(self, steps=max(1, steps))
 
     def table(self) -> dict[str, Any]:
         """As JSON values."""

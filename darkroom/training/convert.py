@@ -10,7 +10,7 @@ from darkroom.errors import BackendError, InputError
 from darkroom.training.trainable import Trainable
 from darkroom.weights import WeightsHeader, fill_module, save_weights
 
-NESTED = ("state_dict", "model", "net", "ema")
+NESTED = ("state_dict", "model", "net", "ema", "average")  # the last: of our own checkpoints
 
 
 def convert(source: Path, output: Path, trainable: Trainable, licence: str = "") -> WeightsHeader:
@@ -29,20 +29,7 @@ def convert(source: Path, output: Path, trainable: Trainable, licence: str = "")
         BackendError: it does not fit the network.
         OutputError: the weights file cannot be written.
     """
-    try:
-        found = torch.load(source, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{source}: {error.strerror or error}") from error
-    except Exception as error:  # a foreign pickle can raise whatever its bytes happen to mean
-        raise InputError(f"{source}: not a file of plain tensors, or damaged") from error
-    for name in NESTED:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
-            break
-    if not isinstance(found, Mapping) or not all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in found.items()
-    ):
-        raise BackendError(f"{source} holds no state dict")
+    found = read_state(source)
     tensors = {
         name: np.ascontiguousarray(
             (value.float() if value.is_floating_point() else value).contiguous().numpy()
@@ -57,3 +44,31 @@ def convert(source: Path, output: Path, trainable: Trainable, licence: str = "")
         licence=licence,
     )
     return save_weights(output, tensors, header)
+
+
+def read_state(source: Path) -> Mapping[str, torch.Tensor]:
+    """The state dict in a file that `torch.save` wrote; for arguments and errors see `convert`."""
+    try:
+        found = torch.load(source, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{source}: {error.strerror or error}") from error
+    except Exception as error:  # a foreign pickle can raise whatever its bytes happen to mean
+        raise InputError(f"{source}: not a file of plain tensors, or damaged") from error
+    for name in NESTED:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+            break
+    if not isinstance(found, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in found.items()
+    ):
+        raise BackendError(f"{source} holds no state dict")
+    return found
+
+
+def is_torch_file(path: Path) -> bool:
+    """Whether a file begins as `torch.save` begins it: a zip archive, or formerly a pickle."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) in (b"PK", b"\x80\x02")
+    except OSError:
+        return False  # whoever reads it as something else says what is wrong

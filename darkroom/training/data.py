@@ -2,8 +2,9 @@
 
 A crop is a window of a pair with more damage than the pair has: artefacts lifted from other
 pictures (*transplants*: the difference of scan and truth under the mask, pasted elsewhere) and
-drawn ones. Some crops are the truth itself, in which nothing may be found. Everything about a
-crop follows from (seed, rank, step), so a run that is resumed sees what it would have seen.
+drawn ones. Some crops are the truth itself, in which nothing may be found, and some are cut from
+photographs that were never on film. Everything about a crop follows from (seed, rank, step), so a
+run that is resumed sees what it would have seen.
 """
 
 import csv
@@ -23,6 +24,7 @@ from scipy import ndimage as ndi
 from darkroom.errors import InputError
 from darkroom.residue import EIGHT, artefact_mask, tone_corrected
 from darkroom.training.config import TrainConfig
+from darkroom.training.photographs import Photograph, cut, lookalikes
 from darkroom.training.trainable import CLEAN, DAMAGED, UNDECIDED, Batch
 
 Plane: TypeAlias = NDArray[np.float32]
@@ -101,19 +103,43 @@ def find_pairs(root: Path, part: str, split: Path | None = None) -> list[tuple[P
     return found
 
 
-def read_split(path: Path) -> dict[str, str]:
-    """photo -> part.
+def read_split(path: Path, column: str = "split", default: str | None = None) -> dict[str, str]:
+    """photo -> part, or another column.
+
+    Args:
+        path: tab-separated, with a heading.
+        column: which.
+        default: column to take where that one is missing.
 
     Raises:
         InputError: the file cannot be read or lacks the columns.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return {row["photo"]: row["split"] for row in csv.DictReader(file, delimiter="\t")}
+            rows = csv.DictReader(file, delimiter="\t")
+            if default and column not in (rows.fieldnames or ()):
+                column = default
+            return {row["photo"]: row[column] for row in rows}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     except (KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: needs tab-separated columns photo and split") from error
+        raise InputError(f"{path}: needs tab-separated columns photo and {column}") from error
+
+
+def groups_of(stems: Sequence[str], split: Path | None = None) -> list[str]:
+    """What each patch belongs together with: its family, where the table has that column.
+
+    Args:
+        stems: names of patches, NAME<x>-<y>.
+        split: a tab-separated file with columns `photo` and perhaps `family`.
+
+    Raises:
+        InputError: the file cannot be read or lacks the columns.
+    """
+    matches = ((stem, PATCH.fullmatch(stem)) for stem in stems)
+    photos = [match["photo"] if match else stem for stem, match in matches]
+    family = read_split(split, "family", default="photo") if split else {}
+    return [family.get(photo, photo) for photo in photos]
 
 
 def _photo(stem: str, split: Path, where: dict[str, str]) -> str:
@@ -228,6 +254,13 @@ def _thread(rng: np.random.Generator, *, straight: bool) -> Plane:
     return opacity
 
 
+def usable(pictures: Sequence[Picture], config: TrainConfig) -> list[Picture]:
+    """Those large enough for a crop and without edits of tone."""
+    return [
+        p for p in pictures if p.retouched <= config.tone_limit and min(p.scan.shape) >= config.crop
+    ]
+
+
 class CropSource:
     """Batches of crops, each determined by its step.
 
@@ -235,21 +268,30 @@ class CropSource:
         pictures: the training part; those with edits of tone are left out here.
         config: what crops are made of.
         rank: of this process among several; each gets crops of its own.
+        photographs: clean ones, for the share of crops that `config.photographs` says.
+        world: how many processes there are.
 
     Raises:
         InputError: no picture is left, or none as large as a crop.
     """
 
-    def __init__(self, pictures: Sequence[Picture], config: TrainConfig, rank: int = 0) -> None:
-        self.config, self.rank = config, rank
-        self.pictures = [
-            p
-            for p in pictures
-            if p.retouched <= config.tone_limit and min(p.scan.shape) >= config.crop
-        ]
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        config: TrainConfig,
+        rank: int = 0,
+        photographs: Sequence[Photograph] = (),
+        world: int = 1,
+    ) -> None:
+        self.config, self.rank, self.photographs = config, rank, photographs
+        self.world = world
+        self.pictures = usable(pictures, config)
         if not self.pictures:
             raise InputError(f"no training picture is {config.crop} pixels wide and high")
         self.spots = [np.argwhere(p.state == DAMAGED) for p in self.pictures]
+        self.lookalikes = (
+            [lookalikes(p.scan, p.state == CLEAN) for p in self.pictures] if config.hard else []
+        )
         self.residues = lift_residues(self.pictures)
         self._picture_cdf = _cdf([1 + min(len(s), 400) / 40 for s in self.spots])
         self._residue_cdf = _cdf([r.pick for r in self.residues])
@@ -257,7 +299,8 @@ class CropSource:
     def batch(self, step: int) -> Batch:
         """The batch of a step, on the CPU, not augmented yet."""
         rng = np.random.default_rng((self.config.seed, self.rank, step))
-        crops = [self.crop(rng) for _ in range(self.config.batch)]
+        first = (step * self.world + self.rank) * self.config.batch
+        crops = [self.crop(rng, first + i) for i in range(self.config.batch)]
         scan, truth, state = (
             torch.from_numpy(np.stack([c[i] for c in crops]).astype(np.float32))[:, None]
             for i in range(3)
@@ -270,26 +313,43 @@ class CropSource:
         seed = int(np.random.default_rng((self.config.seed, self.rank, step, 1)).integers(2**62))
         return augment(batch, self.config, torch.Generator().manual_seed(seed))
 
-    def crop(self, rng: np.random.Generator) -> tuple[Plane, Plane, States]:
-        """Scan, truth and state of one crop, turned at random."""
+    def crop(self, rng: np.random.Generator, number: int = 0) -> tuple[Plane, Plane, States]:
+        """Scan, truth and state of one crop; `number` counts those of the whole run."""
         c = self.config
-        number = _draw(self._picture_cdf, rng)
+        if self.photographs and rng.random() < c.photographs:
+            truth = cut(self.photographs, c.crop, rng)
+            scan, state = truth.copy(), np.full(truth.shape, CLEAN, np.uint8)
+        else:
+            scan, truth, state = self._film(rng, number)
+        if c.transplants and rng.random() < 0.6:
+            for _ in range(rng.integers(1, c.transplants + 1)):
+                self._damage(scan, state, rng)
+        turn = int(rng.integers(8)) if c.turns else 0
+        return _dihedral(scan, turn), _dihedral(truth, turn), _dihedral(state, turn)
+
+    def _film(self, rng: np.random.Generator, count: int) -> tuple[Plane, Plane, States]:
+        number = self._in_turn(count) if self.config.epochs else _draw(self._picture_cdf, rng)
         window = self._window(number, rng)
         picture = self.pictures[number]
         scan, truth = picture.scan[window].copy(), picture.truth[window].copy()
         state = picture.state[window].copy()
-        if rng.random() < c.clean:
+        if rng.random() < self.config.clean:
             scan, state = truth.copy(), np.zeros_like(state)
-        if c.transplants and rng.random() < 0.6:
-            for _ in range(rng.integers(1, c.transplants + 1)):
-                self._damage(scan, state, rng)
-        turn = int(rng.integers(8))
-        return _dihedral(scan, turn), _dihedral(truth, turn), _dihedral(state, turn)
+        return scan, truth, state
+
+    def _in_turn(self, count: int) -> int:
+        """The picture of a crop where every pass shows each of them once."""
+        epoch, position = divmod(count, len(self.pictures))
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.pictures))
+        return int(order[position])
 
     def _window(self, number: int, rng: np.random.Generator) -> tuple[slice, slice]:
         side, spots = self.config.crop, self.spots[number]
         height, width = self.pictures[number].scan.shape
-        if len(spots) and rng.random() < self.config.damaged:
+        centred = rng.random()
+        if self.config.damaged <= centred < self.config.damaged + self.config.hard:
+            spots = self.lookalikes[number]
+        if len(spots) and centred < self.config.damaged + self.config.hard:
             margin = min(8, side // 4)
             y, x = spots[rng.integers(len(spots))] - rng.integers(margin, side - margin, 2)
         else:

@@ -25,6 +25,7 @@ from darkroom.precision import native_bfloat16
 from darkroom.training import checkpoint as saved
 from darkroom.training.config import TrainConfig
 from darkroom.training.data import CropSource, Picture
+from darkroom.training.photographs import Photograph
 from darkroom.training.trainable import Trainable
 from darkroom.training.validate import Figures, merit, validate
 from darkroom.weights import WeightsHeader, save_weights
@@ -79,6 +80,7 @@ class Run:
         config: how to train.
         folder: where the run writes.
         place: this process among several.
+        photographs: clean ones to cut crops from as well.
         data: digest of the training data, for the weights file.
         licence: licence note for the weights file.
         started_from: digest of the weights it started from, if any.
@@ -94,6 +96,7 @@ class Run:
         folder: Path,
         *,
         place: Place | None = None,
+        photographs: Sequence[Photograph] = (),
         data: str = "",
         licence: str = "",
         started_from: str = "",
@@ -109,14 +112,17 @@ class Run:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed + self.place.rank)
         folder.mkdir(parents=True, exist_ok=True)
-        self.source = CropSource(pictures, config, self.place.rank)
+        self.source = CropSource(pictures, config, self.place.rank, photographs, self.place.world)
         self.held_out = held_out[:: config.validate_share]
         self.network = trainable.module.to(self.place.device)
         if config.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.rate, (0.9, 0.99), weight_decay=config.decay
+            self.network.parameters(),
+            config.rate,
+            (0.9, config.beta2),
+            weight_decay=config.decay,
         )
         self.step, self.best = 0, None
         self._losses: list[dict[str, float]] = []

@@ -1,5 +1,6 @@
 """`darkroom train` as one library call: data, network and recipe in, a weights file out."""
 
+import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,9 +10,11 @@ from typing import Any
 from darkroom.errors import BackendError, UsageError
 from darkroom.plugins.manager import Plugins, load_object, make_options
 from darkroom.training.config import Recipe, make_config
-from darkroom.training.data import digest, find_pairs, load_picture
+from darkroom.training.convert import is_torch_file, read_state
+from darkroom.training.data import digest, find_pairs, load_picture, usable
 from darkroom.training.loop import BEST, LAST, Event, Run, join
-from darkroom.training.trainable import Trainable
+from darkroom.training.photographs import load_photographs
+from darkroom.training.trainable import Initialisable, Trainable
 from darkroom.weights import WeightsHeader, fill_module, load_weights, read_header
 
 
@@ -26,9 +29,10 @@ class Session:
         recipe: a recipe file's values, or None.
         values: training options that win over the recipe's.
         split: file that says which photograph belongs to which part.
+        photographs: folder of clean photographs to cut crops from as well, or None.
         folder: where the run keeps its log and checkpoints; beside `output` by default.
         resume: go on from the folder's last checkpoint.
-        start: weights of the same network to start from.
+        start: weights of the same network, or a state dict of another that it can start from.
         device: "cpu", "cuda" or "cuda:N".
         licence: licence note for the weights file.
     """
@@ -39,6 +43,7 @@ class Session:
     recipe: Recipe | None = None
     values: Mapping[str, Any] | None = None
     split: Path | None = None
+    photographs: Path | None = None
     folder: Path | None = None
     resume: bool = False
     start: Path | None = None
@@ -71,21 +76,21 @@ def train(
     folder = session.folder or session.output.with_suffix(".run")
     if session.resume and not (folder / LAST).is_file():
         raise UsageError(f"{folder} holds no checkpoint to go on from", hint="Leave out --resume.")
-    started_from = ""
-    if session.start is not None:
-        header, tensors = load_weights(session.start, trainable.architecture)
-        started_from = header.digest
-        fill_module(trainable.module, tensors, session.start)
+    started_from = start_from(trainable, session.start) if session.start else ""
     pairs = find_pairs(session.data, "train", session.split)
     held_out = find_pairs(session.data, "val", session.split)
+    photographs = load_photographs(session.photographs, config.crop) if session.photographs else []
     place = join(session.device)
+    pictures = [load_picture(*pair) for pair in pairs]
+    config = config.over(len(usable(pictures, config)), place.world)
     run = Run(
         trainable,
-        [load_picture(*pair) for pair in pairs],
+        pictures,
         [load_picture(*pair) for pair in held_out] if place.first else [],
         config,
         folder,
         place=place,
+        photographs=photographs,
         data=digest(pairs) if place.first else "",
         licence=session.licence,
         started_from=started_from,
@@ -96,6 +101,7 @@ def train(
     if place.first:
         parameters = sum(p.numel() for p in trainable.module.parameters())
         counts = {"pairs": len(pairs), "held_out": len(held_out), "parameters": parameters}
+        counts["photographs"] = len(photographs)
         progress({"event": "start", "step": run.step, "steps": config.steps, **counts})
     run.train()
     if not place.first:
@@ -104,6 +110,32 @@ def train(
         return run.export(session.output)
     shutil.copyfile(folder / BEST, session.output)
     return read_header(session.output)
+
+
+def start_from(trainable: Trainable, path: Path) -> str:
+    """Begin with given weights: of the same network, or a state dict it knows how to use.
+
+    Returns:
+        Digest of the weights (of the file, if it is foreign).
+
+    Raises:
+        InputError: a foreign file that cannot be read safely.
+        BackendError: the weights do not fit.
+    """
+    if not is_torch_file(path):
+        header, tensors = load_weights(path, trainable.architecture)
+        fill_module(trainable.module, tensors, path)
+        return header.digest
+    if not isinstance(trainable, Initialisable):
+        raise BackendError(
+            f"{path}: {trainable.architecture} starts from weights files only",
+            hint="`darkroom weights convert` makes one from a .pth of the same network.",
+        )
+    try:
+        trainable.start_from(read_state(path))
+    except ValueError as error:
+        raise BackendError(f"{path}: {error}") from error
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def make_trainable(name: str | None, recipe: Recipe, plugins: Plugins) -> Trainable:

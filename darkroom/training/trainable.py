@@ -69,3 +69,26 @@ class Trainable(Protocol):
         Args:
             sweep: "low/high" thresholds -> figures on the validation part.
         """
+
+
+@runtime_checkable
+class JudgedTrainable(Protocol):
+    """A trainable whose backend lets a judge decide on each component (`darkroom.judging`).
+
+    Attributes:
+        candidates_from: score from which a pixel belongs to a candidate.
+    """
+
+    candidates_from: float
+
+
+@runtime_checkable
+class Initialisable(Protocol):
+    """A trainable that can start from the weights of another architecture."""
+
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Take what fits of a foreign state dict.
+
+        Raises:
+            ValueError: it is not what this network can start from.
+        """

@@ -7,9 +7,14 @@ import torch
 from darkroom_backends.unet.backend import UNetOptions, UNetRestorer
 from darkroom_backends.unet.calibration import anchors, thresholds
 from darkroom_backends.unet.model import STRIDE, GatedUNet, UNetConfig
+from scipy import ndimage as ndi
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Grid, Window
+from darkroom.judging import NAMES
+from darkroom.options import CleanOptions
+from darkroom.pipeline.engine import load_engine
+from darkroom.pipeline.memory import clean_array
 from darkroom.plugins.manager import installed, load_object, make_options
 from darkroom.protocols import Restorer
 from darkroom.scan import FrameStats, Tile, read_padded
@@ -160,6 +165,53 @@ def test_calibration_keeps_within_the_false_alarms_allowed():
     table = anchors(sweep, ((0, 1.0), (50, 5.0), (100, 25.0)))
     assert table == [[0.0, 0.5, 0.9], [50.0, 0.3, 0.8], [100.0, 0.2, 0.5]]
     assert thresholds(table, 120) == pytest.approx((0.2, 0.5))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_judge_sees_each_component_with_its_score_and_fill(network, tmp_path, rng, channels):
+    image = rng.random((80, 96, 1)) + 0.02 * rng.random((80, 96, channels))
+    image = (image / 1.02).astype(np.float32)
+    tensors = {n: t.numpy() for n, t in network.state_dict().items()}
+
+    def cleaned(**judge):
+        table = {"features": list(NAMES), "coefficients": [0.0] * len(NAMES), "intercept": 0.0}
+        calibration = {"thresholds": [[0, 0.3, 0.3]], "judge": table | judge}
+        path = tmp_path / "judged.safetensors"
+        save_weights(path, tensors, WeightsHeader("unet", asdict(SMALL), calibration=calibration))
+        options = CleanOptions(
+            backend="unet", options={"unet": {"weights": str(path)}}, grain="none"
+        )
+        return clean_array(image, options)
+
+    everything = cleaned(bars=[[50, -5.0]])
+    assert everything.artefacts > 0
+    assert cleaned(bars=[[50, 5.0]]).artefacts == 0
+    # By the change alone: what is accepted at a bar are the components that change most.
+    index = NAMES.index("change_mean")
+    only = [0.0] * len(NAMES)
+    only[index] = 1.0
+    strong = cleaned(coefficients=only, bars=[[50, 0.05]])
+    assert 0 < strong.artefacts < everything.artefacts
+    labels, count = ndi.label(everything.mask > 0, np.ones((3, 3)))
+    change = np.abs((image - everything.image).mean(2))
+    for number in range(1, count + 1):
+        own = labels == number
+        if abs(change[own].mean() - 0.05) > 0.005:  # signs may differ within; allow for rounding
+            assert (strong.mask[own] > 0).all() == (change[own].mean() > 0.05)
+
+
+def test_a_judge_for_other_features_is_refused(network, tmp_path):
+    path = tmp_path / "odd.safetensors"
+    header = WeightsHeader("unet", asdict(SMALL), calibration={"judge": {"features": ["size"]}})
+    save_weights(path, {n: t.numpy() for n, t in network.state_dict().items()}, header)
+    with pytest.raises(BackendError, match="other features"):
+        UNetRestorer(UNetOptions(weights=str(path)))
+
+
+def test_a_given_mask_is_left_to_an_inpainter():
+    """The network may take for picture what a person has marked, and leave it."""
+    engine = load_engine(CleanOptions(backend="unet"), "auto", installed(), mask_given=True)
+    assert engine.finder is None and engine.inpainter is not None
 
 
 def test_broken_weights_are_one_clear_error(weights, tmp_path, network):

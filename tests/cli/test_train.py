@@ -103,6 +103,17 @@ def test_foreign_weights_are_converted_without_running_anything(data, tmp_path, 
     assert main([*common, *shape, "--overwrite", str(tmp_path / "none.pth")]) == 3
 
 
+def test_a_checkpoint_becomes_the_weights_it_would_have_ended_with(data, tmp_path):
+    out, other = tmp_path / "w.safetensors", tmp_path / "again.safetensors"
+    recipe = ["--recipe", str(data / "recipe.toml")]
+    assert main(["train", "--data", str(data), *recipe, "-o", str(out)]) == 0
+    kept = out.with_suffix(".run") / "last.ckpt"
+    assert main(["weights", "convert", str(kept), "--arch", "unet", *recipe, "-o", str(other)]) == 0
+    first, second = load_weights(out)[1], load_weights(other)[1]
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[n], second[n]) for n in first)
+
+
 def test_calibration_changes_thresholds_and_nothing_else(data, tmp_path, capsys):
     out = tmp_path / "w.safetensors"
     common = ["train", "--data", str(data), "--recipe", str(data / "recipe.toml"), "-o", str(out)]
@@ -113,7 +124,10 @@ def test_calibration_changes_thresholds_and_nothing_else(data, tmp_path, capsys)
     assert main([*command, "--dry-run"]) == 0
     assert "0.5/0.9" in capsys.readouterr().out
     assert read_header(out) == before
-    assert main(command) == 0
+    assert main(command) == 4
+    assert "--no-judge" in capsys.readouterr().err
+    assert read_header(out) == before
+    assert main([*command, "--no-judge"]) == 0
     after, same = load_weights(out)
     assert [row[0] for row in after.calibration["thresholds"]] == [0.0, 50.0, 100.0]
     assert after.metrics["pictures"] == 1

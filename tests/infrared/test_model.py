@@ -11,7 +11,6 @@ from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.infrared import find_shift, look
 from darkroom.pipeline.infrared_plane import InfraredPlane
 from darkroom.pipeline.memory import ArrayScan
-from darkroom.pipeline.survey import survey
 from darkroom.scan import Encoding, Tile
 
 

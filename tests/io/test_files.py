@@ -165,6 +165,22 @@ def test_spools_behave_like_arrays(width, height, samples, dtype, parts) -> None
         assert np.array_equal(spool.read(Window(0, 0, width, height)), expected)
 
 
+@pytest.mark.parametrize("helpful", [True, False])
+def test_spools_as_mapped_memory(tmp_path, monkeypatch, helpful) -> None:
+    """With and without a system that can reserve space for a file."""
+    if not helpful:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    pixels = np.arange(60, dtype="u2").reshape(5, 6, 2)
+    with Scratch(tmp_path).spool(6, 5, 2, "u2") as spool:
+        with spool.mapped(written=False) as memory:
+            memory[...] = pixels
+            del memory
+        assert np.array_equal(spool.read(Window(0, 0, 6, 5)), pixels)
+        with spool.mapped(written=True) as memory:
+            assert np.array_equal(memory, pixels)
+            del memory
+
+
 def test_spools_have_no_name(tmp_path) -> None:
     with Scratch(tmp_path).spool(10, 10, 1, "u1") as spool:
         spool.write(Window(0, 0, 10, 10), np.ones((10, 10, 1), "u1"))

@@ -22,14 +22,14 @@ fuzz = load()
 def test_the_seeds_are_pictures(tmp_path, name) -> None:
     path = tmp_path / name
     path.write_bytes(fuzz.seeds()[name])
-    assert fuzz.outcome(path) == "picture"
+    assert fuzz.outcome(path) in ("agreed", "picture")
 
 
 def test_mutated_files_are_pictures_or_clear_errors(tmp_path) -> None:
     counts = Counter()
-    for name, data in fuzz.cases(720, seed=1):
+    for name, data in fuzz.cases(900, seed=1):
         path = tmp_path / name
         path.write_bytes(data)
         counts[fuzz.outcome(path)] += 1
     # Both must happen, or the mutations test nothing.
-    assert min(counts["picture"], counts["refused"]) > 100
+    assert min(counts["agreed"], counts["refused"]) > 100

@@ -88,6 +88,15 @@ def test_a_restorer_fills_what_it_promised(rng):
     assert set(np.unique(result.image[result.mask > 0])) == {round(0.25 * 65535)}
 
 
+def test_a_restorer_fills_a_given_mask_where_it_found_nothing(rng):
+    scan = np.full((200, 200, 1), 20_000, np.uint16)
+    mask = np.zeros(scan.shape[:2], np.uint8)
+    mask[50:60, 70:90] = 255
+    result = clean_array(scan, SMOOTH, mask=mask, engine=Engine(BlurRestorer(), None, Device()))
+    assert set(np.unique(result.image[mask > 0])) == {round(0.25 * 65535)}
+    assert (result.image[mask == 0] == 20_000).all()
+
+
 def test_a_mask_larger_than_a_cell_is_filled_whole(rng):
     scan = damaged(rng, channels=1, shape=(700, 1300))
     mask = np.full(scan.shape[:2], 255, np.uint8)

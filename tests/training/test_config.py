@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,8 @@ def test_rate_rises_then_falls_to_a_hundredth():
 @pytest.mark.parametrize(
     "values",
     [{"steps": 0}, {"clean": 1.5}, {"ema": 1.0}, {"schedule": "linear"}, {"amp": "fp16"},
-     {"stepz": 3}, {"steps": "many"}, {"steps": True}, {"steps": 2.5}],
+     {"stepz": 3}, {"steps": "many"}, {"steps": True}, {"steps": 2.5}, {"epochs": -1},
+     {"beta2": 1.0}],
 )  # fmt: skip
 def test_nonsense_is_refused(values):
     with pytest.raises(UsageError):
@@ -43,3 +45,19 @@ def test_recipes_are_read_strictly(tmp_path):
             read_recipe(path)
     with pytest.raises(InputError):
         read_recipe(tmp_path / "none.toml")
+
+
+def test_the_papers_recipe_is_the_papers():
+    root = Path(__file__).resolve().parent.parent.parent
+    recipe = read_recipe(root / "presets" / "train-segnet-paper.toml")
+    config = make_config(recipe.train)
+    assert recipe.network["width"] == 1.0
+    assert (config.epochs, config.crop, config.rate) == (100, 256, 1e-4)
+    assert config.schedule == "constant"
+    assert config.rate_at(0) == config.rate_at(10_000) == 1e-4
+    assert (config.decay, config.beta2, config.ema) == (0.0, 0.999, 0.0)  # Adam, as it was
+    assert not config.turns
+    plain = ("damaged", "hard", "clean", "transplants", "negative", "tone", "noise")
+    assert all(getattr(config, name) == 0 for name in plain)
+    # 1,653 patches, two thirds of the whole.
+    assert config.over(1653).steps == 20_663

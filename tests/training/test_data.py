@@ -139,3 +139,25 @@ def test_augmentation_changes_scan_and_truth_alike():
 def test_pictures_smaller_than_a_crop_do_not_serve(pictures):
     with pytest.raises(InputError, match="128 pixels"):
         CropSource(pictures, replace(CONFIG, crop=128))
+
+
+def test_an_epoch_shows_every_picture_once_over_all_processes(pictures):
+    config = replace(
+        CONFIG, crop=96, batch=1, epochs=2, turns=False, transplants=0, clean=0.0, damaged=0.0
+    )
+    sources = [CropSource(pictures, config, rank=rank, world=2) for rank in range(2)]
+    steps = config.over(len(pictures), 2).steps
+    assert steps == 2 * len(pictures) / 2
+    shown = [s.batch(step).scan[0, 0].numpy() * 255 for step in range(steps) for s in sources]
+
+    def which(crop):
+        near = [np.abs(crop - p.scan).max() < 1e-3 for p in pictures]
+        assert sum(near) == 1  # whole and unturned
+        return near.index(True)
+
+    order = [which(crop) for crop in shown]
+    everyone = list(range(len(pictures)))
+    first, second = order[: len(pictures)], order[len(pictures) :]
+    assert sorted(first) == sorted(second) == everyone
+    assert first != everyone or second != everyone
+    assert TrainConfig(steps=7).over(len(pictures)).steps == 7

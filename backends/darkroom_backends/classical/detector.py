@@ -71,8 +71,8 @@ def deviation(image: Float, noise: float, polarity: str = "both") -> Float:
     """
 
     floor = max(FLOOR_LEVEL * noise, FLOOR)
-    z = _in_local_units(image - _median(image, HALF, FINE), floor, polarity)
-    coarse = _in_local_units(image - _median(image, STEP, COARSE), floor, polarity)
+    z = _in_local_units(image, _median(image, HALF, FINE), floor, polarity)
+    coarse = _in_local_units(image, _median(image, STEP, COARSE), floor, polarity)
     np.maximum(z, coarse, out=z)
     return np.minimum(z, np.float32(Z_MAX), out=z)
 
@@ -89,16 +89,18 @@ def _median(image: Float, step: int, side: int) -> Float:
     return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def _in_local_units(difference: Float, floor: float, polarity: str) -> Float:
+def _in_local_units(image: Float, smooth: Float, floor: float, polarity: str) -> Float:
     """The difference over its own mean magnitude near by, of the wanted sign."""
     import cv2
 
-    height, width = difference.shape
-    size = np.abs(difference)
+    height, width = image.shape
+    size = cv2.absdiff(image, smooth)
     local = cv2.resize(size, (width // STEP, height // STEP), interpolation=cv2.INTER_AREA)
     local = cv2.blur(local, (LOCAL, LOCAL), borderType=cv2.BORDER_REFLECT_101)
     local = np.maximum(local * np.float32(MEAN_TO_SIGMA), np.float32(floor))
     local = cv2.resize(local, (width, height), interpolation=cv2.INTER_LINEAR)
-    signed = {"bright": difference, "dark": -difference}.get(polarity, size)
-    out = np.divide(signed, local, out=local)
-    return np.asarray(np.maximum(out, 0, out=out), np.float32)
+    if polarity == "bright":
+        size = np.maximum(image - smooth, 0)
+    elif polarity == "dark":
+        size = np.maximum(smooth - image, 0)
+    return np.asarray(np.divide(size, local, out=local), np.float32)

@@ -9,6 +9,9 @@ from darkroom_backends.classical.options import CvOptions, OliveiraOptions
 HALO = 12  # of surroundings that any of the methods looks at
 # Convolution kernel of Oliveira et al.: a weighted mean of the eight neighbours, centre left out
 SIDE, CORNER = 0.176765, 0.073235
+OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+DOWN, RIGHT = np.array(OFFSETS).T
+WEIGHTS = np.array([SIDE if 0 in offset else CORNER for offset in OFFSETS], np.float32)
 
 
 class Biharmonic:
@@ -88,22 +91,19 @@ def diffuse(image: Float, mask: Bytes, iterations: int, tolerance: float) -> Flo
     if not rows.size:
         return image
     height, width, channels = image.shape
-    offsets = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
-    weights = np.array([SIDE if 0 in o else CORNER for o in offsets], np.float32)
-    around = np.stack(
-        [
-            np.clip(rows + dy, 0, height - 1) * width + np.clip(columns + dx, 0, width - 1)
-            for dy, dx in offsets
-        ]
-    )
+    y = np.minimum(np.maximum(rows + DOWN[:, None], 0), height - 1)
+    x = np.minimum(np.maximum(columns + RIGHT[:, None], 0), width - 1)
+    around = y * width + x
     flat = image.reshape(-1, channels).copy()
     hole = rows * width + columns
+    old = flat[hole]
     for _ in range(iterations):
-        new = np.tensordot(weights, flat[around], axes=1)
-        change = float(np.abs(new - flat[hole]).max())
+        new = (WEIGHTS @ flat.take(around, axis=0).reshape(len(WEIGHTS), -1)).reshape(-1, channels)
         flat[hole] = new
+        change = np.abs(new - old).max()
         if change < tolerance:
             break
+        old = new
     return flat.reshape(image.shape)
 
 

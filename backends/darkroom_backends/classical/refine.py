@@ -1,10 +1,14 @@
 """How far an artefact reaches beyond the pixels that gave it away."""
 
+from functools import cache
+
 import numpy as np
 
 from darkroom.scan import Bytes, Float
 
+SQUARE = np.ones((3, 3), np.uint8)
 REACH = 4  # soft edges end within this many pixels
+CLOSE = 14  # pixels around an artefact that its repair and its edge can depend on
 RIM = 1.0  # the edge goes on while the smoothed excess is above this many noise deviations
 
 
@@ -18,6 +22,16 @@ def estimate(image: Float, hole: Bytes) -> Float:
     return np.asarray(filled, np.float32) * np.float32(1 / 65535)
 
 
+def close_up(mask: Bytes) -> tuple[slice, slice]:
+    """(rows, columns) of the marked pixels with `CLOSE` pixels around, as far as they are there."""
+    import cv2
+
+    x, y, width, height = cv2.boundingRect(mask)
+    rows = slice(max(0, y - CLOSE), y + height + CLOSE)
+    return rows, slice(max(0, x - CLOSE), x + width + CLOSE)
+
+
+@cache
 def ellipse(radius: int) -> Bytes:
     """A disk as a structuring element."""
     import cv2
@@ -36,11 +50,14 @@ def refine_mask(image: Float, mask: Bytes, noise: float) -> Bytes:
     """
     import cv2
 
+    close = close_up(mask)
+    image, out, mask = image[close], np.zeros_like(mask), mask[close]
     reach = np.asarray(cv2.dilate(mask, ellipse(REACH)), np.uint8)
-    excess = np.asarray(cv2.blur(np.subtract(image, estimate(image, reach)), (3, 3)))
-    sign = np.sign(float(excess[mask > 0].mean()))
-    soft = ((sign * excess > RIM * noise) & (reach > 0)).astype(np.uint8) * 255
+    excess = np.asarray(cv2.blur(image - estimate(image, reach), (3, 3)))
+    sign = np.sign(np.add.reduce(excess[mask > 0]))
+    soft = reach * (sign * excess > RIM * noise)
     grown = mask
     for _ in range(REACH - 1):
         grown = mask | (cv2.dilate(grown, ellipse(1)) & soft)
-    return np.asarray(cv2.dilate(grown, np.ones((3, 3), np.uint8)), np.uint8)
+    out[close] = cv2.dilate(grown, SQUARE)
+    return out

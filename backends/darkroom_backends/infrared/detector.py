@@ -17,6 +17,7 @@ from darkroom_backends.infrared.recover import divide
 Z_MAX = 32.0  # deviations that give a score of 1
 LEAST = 0.0075  # log transmission that counts as a deviation; 7 of them are the least one sees
 REACH = 4  # soft rims end within this many pixels
+MARGIN = 24  # pixels about a candidate that are looked at; as tiles hold them, most need no other
 # A rim ends below these: deviations, share of the deepest pixel, and what nobody sees.
 RIM_NOISE, RIM_PEAK, RIM_LEAST = 2.0, 0.06, 0.03
 LARGE, THIN = 400, 0.6  # pixels, transmission: too large to be filled while film shows through
@@ -26,12 +27,12 @@ HOLDER_LENGTH, HOLDER_WIDTH = 0.5, 0.02  # of a side of the frame; no dust is la
 class InfraredDetector:
     """Detector, judge, refiner and recoverer of the backend `infrared`."""
 
-    margin = 24
+    margin = MARGIN
 
     def __init__(self, options: InfraredOptions | None = None, device: Device | None = None):
         self.options = options or InfraredOptions()
         self.contract = TileContract(
-            halo=4, tile=1024, channels="any", workspace=96, needs=frozenset({"infrared"})
+            halo=MARGIN, tile=1024, channels="any", workspace=96, needs=frozenset({"infrared"})
         )
 
     def thresholds(self, sensitivity: float) -> tuple[float, float]:
@@ -71,9 +72,9 @@ class InfraredDetector:
         deepest = float(smooth[crop.mask > 0].max())
         soft = (smooth > max(RIM_PEAK * deepest, RIM_LEAST)) & (mean > RIM_NOISE)
         kernel = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)), np.uint8)
-        grown = crop.mask
+        grown: Bytes = crop.mask
         for _ in range(REACH - 1):
-            grown = crop.mask | (cv2.dilate(grown, kernel) * soft)
+            grown = np.maximum(crop.mask, np.where(soft, cv2.dilate(grown, kernel), 0))
         return np.asarray(cv2.dilate(grown, np.ones((3, 3), np.uint8)), np.uint8)
 
     def recover(self, crop: Tile, fill: Float, stats: FrameStats) -> Float:

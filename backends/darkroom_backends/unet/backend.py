@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from darkroom.errors import BackendError
+from darkroom.judging import LinearJudge, component_features
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import FrameStats, Tile
@@ -44,7 +45,7 @@ class UNetOptions:
 
 
 class UNetRestorer:
-    """See `darkroom.protocols.Restorer`.
+    """See `darkroom.protocols.Restorer` and `ComponentJudge`.
 
     Raises:
         BackendError: the weights are missing, broken, or of another network.
@@ -53,7 +54,7 @@ class UNetRestorer:
     def __init__(self, options: UNetOptions | None = None, *, device: Device | None = None) -> None:
         options = options or UNetOptions()
         self.device = torch.device((device or Device()).name)
-        self.module, self._table = load_network(weights_file(options))
+        self.module, self._table, self._judge = load_network(weights_file(options))
         self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._low = min(row[1] for row in self._table)
         self._bfloat16 = {"on": True, "off": False}.get(
@@ -72,6 +73,17 @@ class UNetRestorer:
     def thresholds(self, sensitivity: float) -> tuple[float, float]:
         """As validation calibrated them; they come with the weights."""
         return thresholds(self._table, sensitivity)
+
+    margin = 0
+
+    def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
+        """By the score of the component and the change its repair makes in luminance."""
+        if self._judge is None:
+            return 1.0
+        assert crop.mask is not None and crop.score is not None and crop.fill is not None
+        change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
+        features = component_features(crop.score, change, crop.mask)
+        return self._judge.confidence(features, sensitivity)
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
         """Scores and fills of tiles of equal size."""
@@ -118,8 +130,10 @@ def weights_file(options: UNetOptions) -> Path:
     return shipped
 
 
-def load_network(path: Path) -> tuple[GatedUNet, Sequence[Sequence[float]]]:
-    """The network of a weights file, ready for use, and its table of thresholds.
+def load_network(
+    path: Path,
+) -> tuple[GatedUNet, Sequence[Sequence[float]], LinearJudge | None]:
+    """The network of a weights file, ready for use, its thresholds, and its judge if it has one.
 
     Raises:
         BackendError: the file is missing, broken, or of another network.
@@ -131,7 +145,9 @@ def load_network(path: Path) -> tuple[GatedUNet, Sequence[Sequence[float]]]:
         table = [[float(x) for x in row] for row in header.calibration.get("thresholds", DEFAULT)]
         if not table or any(len(row) != 3 for row in table):
             raise ValueError("malformed calibration")
-    except (TypeError, ValueError, RuntimeError) as error:
+        judge = header.calibration.get("judge")
+        judge = LinearJudge.of(judge) if judge else None
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BackendError(f"{path}: the header describes no such network: {error}") from error
     fill_module(module, tensors, path)
-    return module.eval().requires_grad_(False), table
+    return module.eval().requires_grad_(False), table, judge

@@ -17,6 +17,7 @@ def darkroom_backends() -> list[BackendSpec]:
             summary="Gated residual U-Net that finds and fills at once; train it first: no weights",
             options=f"{HERE}.backend:UNetOptions",
             requires=("torch", "safetensors"),
+            inpainter="oliveira",
             devices=("cpu", "cuda"),
         )
     ]

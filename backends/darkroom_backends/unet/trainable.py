@@ -24,6 +24,7 @@ class UNetTrainable:
     architecture = "unet"
     multiple_of = STRIDE
     grow = GROW
+    candidates_from = 0.5
 
     def __init__(self, options: UNetConfig | None = None) -> None:
         self.module = GatedUNet(options)

@@ -1,0 +1,223 @@
+"""SegNet as a restorer: tiles in, scores and fills out.
+
+The network reaches some two hundred pixels to each side, further than its five pools let any
+halo be cheap. So a scan is seen through windows that never change: cells of a grid anchored at
+the corner of the scan, each with the same margin. What a pixel gets follows from its cell alone,
+to the last bit, however the tiles lay.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from darkroom.errors import BackendError
+from darkroom.geometry import Window, round_up
+from darkroom.judging import LinearJudge, component_features
+from darkroom.precision import native_bfloat16
+from darkroom.protocols import Device, Restoration, TileContract
+from darkroom.scan import Float, FrameStats, Tile, reflect
+from darkroom.weights import fill_module, load_weights
+from darkroom_backends.segnet.calibration import read_table, thresholds
+from darkroom_backends.segnet.levels import BRIGHTEST, Prediction, predict, surprise
+from darkroom_backends.segnet.model import GROW, STRIDE, SegNet, SegNetConfig
+
+ARCHITECTURE = "segnet"
+SHIPPED = "weights.safetensors"
+CELL = 448  # side of the cells a scan is cut into, counted from its corner
+MARGIN = 32  # what a window shows around its cell
+SLAB = 64  # rows that are classified at a time, since 257 values a pixel are many
+CELLS = 2  # to a side of the preferred tile
+
+
+@dataclass(frozen=True, slots=True)
+class SegNetOptions:
+    """Options of the backend.
+
+    Attributes:
+        weights: a weights file; empty for the one that ships.
+        output: "composite" replaces improbable pixels by what is expected in their place;
+            "full" gives every pixel its most likely of 256 levels, as published.
+        bfloat16: "auto" (where the processor multiplies it natively), "on" or "off".
+    """
+
+    weights: str = ""
+    output: str = "composite"
+    bfloat16: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.output not in ("composite", "full"):
+            raise ValueError(f"output is composite or full, not {self.output!r}")
+        if self.bfloat16 not in ("auto", "on", "off"):
+            raise ValueError(f"bfloat16 is auto, on or off, not {self.bfloat16!r}")
+
+
+class SegNetRestorer:
+    """See `darkroom.protocols.Restorer`.
+
+    Attributes:
+        whole_frame: see `darkroom.protocols.FrameReplacer`.
+
+    Raises:
+        BackendError: the weights are missing, broken, or of another network.
+    """
+
+    def __init__(
+        self, options: SegNetOptions | None = None, *, device: Device | None = None
+    ) -> None:
+        options = options or SegNetOptions()
+        self.device = torch.device((device or Device()).name)
+        self.module, self._table, self._judge = load_network(weights_file(options))
+        self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.whole_frame = options.output == "full"
+        self._bfloat16 = {"on": True, "off": False}.get(
+            options.bfloat16, native_bfloat16(self.device)
+        )
+        self.contract = TileContract(
+            halo=CELL,
+            multiple_of=CELL,
+            tile=CELLS * CELL,
+            channels="any",
+            workspace=workspace(self.module.config),
+            parallel=False,
+            grow=GROW,
+        )
+
+    def thresholds(self, sensitivity: float) -> tuple[float, float]:
+        """As validation calibrated them; they come with the weights."""
+        return thresholds(self._table, sensitivity)
+
+    margin = 0
+
+    def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
+        """By the scores of the component and the change its repair makes in luminance."""
+        if self._judge is None:
+            return 1.0
+        assert crop.mask is not None and crop.score is not None and crop.fill is not None
+        change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
+        features = component_features(crop.score, change, crop.mask)
+        return self._judge.confidence(features, sensitivity)
+
+    def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
+        """Scores and fills of the tiles' cores; around them the score is 0."""
+        return [self._restore(tile) for tile in tiles]
+
+    def _restore(self, tile: Tile) -> Restoration:
+        score = np.zeros(tile.image.shape[:2], np.float32)
+        fill = tile.image.copy()
+        for cell in cells(tile.core):
+            at = cell.relative_to(tile.read).slices
+            score[at], fill[at] = (
+                self._full(tile, cell) if self.whole_frame else self._mend(tile, cell)
+            )
+        return Restoration(score, fill)
+
+    def _full(self, tile: Tile, cell: Window) -> tuple[Float, Float]:
+        planes = [self._predict(tile.image[..., c], tile, cell) for c in range(tile.image.shape[2])]
+        modes = [plane.mode[0, 0].cpu().numpy() / np.float32(BRIGHTEST) for _, plane in planes]
+        return np.ones((cell.height, cell.width), np.float32), np.stack(modes, -1)
+
+    def _mend(self, tile: Tile, cell: Window) -> tuple[Float, Float]:
+        """Score by luminance; the expectation of each channel where anything is to be mended."""
+        channels = tile.image.shape[2]
+        observed, seen = self._predict(tile.luminance(), tile, cell)
+        score = surprise(observed, seen)[0, 0].cpu().numpy()
+        if channels == 1:
+            return score, _levels(seen.mean)[..., None]
+        low = min(row[1] for row in self._table)
+        if float(score.max()) < low:
+            return score, tile.image[cell.relative_to(tile.read).slices]
+        made = [self._predict(tile.image[..., c], tile, cell)[1].mean for c in range(channels)]
+        return score, np.stack([_levels(mean) for mean in made], -1)
+
+    @torch.inference_mode()
+    def _predict(self, plane: Float, tile: Tile, cell: Window) -> tuple[Tensor, Prediction]:
+        """The levels of a cell of one plane of a tile, (1, 1, h, w), and what is expected."""
+        window = Window(
+            cell.x, cell.y, round_up(cell.width, STRIDE), round_up(cell.height, STRIDE)
+        ).grow(MARGIN)
+        x = torch.from_numpy(take(plane, tile.read, window))[None, None].to(self.device)
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
+            features = self.module.features(x)
+            parts = [
+                predict(self.module.rows(features, y, min(y + SLAB, MARGIN + cell.height)))
+                for y in range(MARGIN, MARGIN + cell.height, SLAB)
+            ]
+        inner = np.s_[..., MARGIN : MARGIN + cell.width]
+        joined = [
+            torch.cat([getattr(part, f.name) for part in parts], 2)[inner]
+            for f in fields(Prediction)
+        ]
+        observed = x[..., MARGIN : MARGIN + cell.height, MARGIN : MARGIN + cell.width] * BRIGHTEST
+        return observed, Prediction(*joined)
+
+
+def cells(core: Window) -> Iterator[Window]:
+    """The cells of a tile's core, whose corner is one of the grid's."""
+    for y in range(core.y, core.bottom, CELL):
+        for x in range(core.x, core.right, CELL):
+            yield Window(x, y, CELL, CELL).intersect(core)
+
+
+def take(plane: Float, read: Window, window: Window) -> Float:
+    """The pixels of a window, float32 (H, W), mirrored where they lie outside of `read`."""
+    rows = reflect(window.y - read.y, window.bottom - read.y, read.height)
+    columns = reflect(window.x - read.x, window.right - read.x, read.width)
+    return np.ascontiguousarray(plane[np.ix_(rows, columns)], np.float32)
+
+
+def workspace(config: SegNetConfig) -> int:
+    """Bytes of working memory for each pixel of a read window.
+
+    The network works on one window at a time, whatever the tile; the least tile, three cells to
+    a side with its halo, has to account for all of it.
+    """
+    window = (CELL + 2 * MARGIN) ** 2
+    features = 4 * 6 * config.stages[0][0]  # float32; six layers' worth at the peak
+    logits = 4 * 4 * 257 * SLAB // (CELL + 2 * MARGIN)
+    return 64 + (features + logits) * window // (3 * CELL) ** 2
+
+
+def _levels(mean: Tensor) -> Float:
+    share: Float = (mean[0, 0] / BRIGHTEST).clamp(0, 1).cpu().numpy()
+    return share
+
+
+def weights_file(options: SegNetOptions) -> Path:
+    """The file that options name, or the one that ships.
+
+    Raises:
+        BackendError: none is named and none ships.
+    """
+    if options.weights:
+        return Path(options.weights)
+    shipped = Path(str(resources.files(__package__).joinpath(SHIPPED)))
+    if not shipped.is_file():
+        raise BackendError(
+            "the weights of the segnet backend are not installed",
+            hint="Train some with `darkroom train --arch segnet` and give segnet:weights=FILE.",
+        )
+    return shipped
+
+
+def load_network(path: Path) -> tuple[SegNet, list[list[float]], LinearJudge | None]:
+    """The network of a weights file, ready for use, its thresholds, and its judge if it has one.
+
+    Raises:
+        BackendError: the file is missing, broken, or of another network.
+    """
+    header, tensors = load_weights(path, ARCHITECTURE)
+    try:
+        module = SegNet(SegNetConfig(**header.config))
+        table = read_table(header.calibration)
+        judge = header.calibration.get("judge")
+        judge = LinearJudge.of(judge) if judge else None
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise BackendError(f"{path}: the header describes no such network: {error}") from error
+    fill_module(module, tensors, path)
+    return module.eval().requires_grad_(False), table, judge

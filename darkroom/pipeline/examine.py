@@ -1,0 +1,89 @@
+"""Looking at one candidate: may it be an artefact, is it one, and how far does it reach?"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from darkroom.geometry import Window
+from darkroom.mask import REPAIR, Component, ComponentRules, grow, pick
+from darkroom.options import CleanOptions
+from darkroom.pipeline.engine import backend_failed
+from darkroom.pipeline.paint import Marked
+from darkroom.protocols import ComponentJudge, Detector, MaskRefiner, Restorer
+from darkroom.scan import Bytes, FrameStats, Tile
+
+# A bounding box larger than this cannot be looked at as a whole within the memory budget; nothing
+# of that size is dust.
+LARGEST_CROP = 16_000_000
+
+
+class Examiner:
+    """Decides on candidates one by one; safe to share between threads if the backend is.
+
+    Args:
+        finder: the backend that scored the frame.
+        stats: the survey.
+        options: thresholds and rules.
+
+    Attributes:
+        low: threshold of the quantised score that every pixel of a candidate reaches, 1 to 255.
+        high: the same for its strongest pixel.
+        margin: pixels around a candidate that are looked at.
+    """
+
+    def __init__(
+        self, finder: Detector | Restorer, stats: FrameStats, options: CleanOptions
+    ) -> None:
+        self._stats, self._options, self._contract = stats, options, finder.contract
+        limits = [
+            int(np.clip(np.ceil(limit * 255), 1, 255))
+            for limit in finder.thresholds(options.sensitivity)
+        ]
+        self.low, self.high = limits[0], max(limits)
+        self._rules = ComponentRules(
+            options.min_size.pixels(stats.dpi) if options.min_size else 0.0,
+            options.max_size.pixels(stats.dpi) if options.max_size else None,
+        )
+        # Asked once: a look at a protocol is slow beside a small component.
+        self._judge = finder if isinstance(finder, ComponentJudge) else None
+        self._refiner = finder if isinstance(finder, MaskRefiner) else None
+        margins = [part.margin for part in (self._judge, self._refiner) if part is not None]
+        self.margin = max(self._contract.grow, *margins, 0)
+
+    def admits(self, component: Component) -> bool:
+        """Whether it may be one: by the rules, on the picture and not on the film border."""
+        return (
+            self._rules.admit(component)
+            and self._stats.frame.contains(component.window)
+            and component.window.area <= LARGEST_CROP
+        )
+
+    def examine(
+        self, component: Component, score: Bytes, crop: Callable[[Window, Bytes], Tile]
+    ) -> Marked | None:
+        """What to repair of a component, or None if it is no artefact.
+
+        Args:
+            component: the candidate.
+            score: uint8, the quantised score over its bounding box.
+            crop: gives the tile of a window, with a mask of the window.
+
+        Raises:
+            BackendError: the backend failed.
+        """
+        read = component.window.grow(self.margin)
+        shape = np.zeros((read.height, read.width), np.uint8)
+        inner = component.window.relative_to(read).slices
+        shape[inner] = REPAIR * pick(score, self.low, component.start).view(np.uint8)
+        if self._judge is None and self._refiner is None:
+            return Marked(read, grow(shape, self._contract.grow))
+        tile = crop(read, shape)
+        try:
+            asked = self._options.sensitivity
+            if self._judge and self._judge.judge(tile, self._stats, asked) < 0.5:
+                return None
+            if self._refiner:
+                return Marked(read, self._refiner.refine(tile, self._stats))
+        except Exception as error:
+            raise backend_failed(self._options.backend, error, component.window) from error
+        return Marked(read, grow(shape, self._contract.grow))
