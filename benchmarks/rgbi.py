@@ -147,12 +147,28 @@ def write_sidecar(path: Path, frame: Frame, dpi: int = 2400) -> Path:
     return beside
 
 
-def bundled_photos() -> dict[str, np.ndarray]:
+CHOSEN_ON = ("astronaut", "coffee", "chelsea", "rocket")  # what defaults were chosen on
+REPORTED = ("motorcycle", "hubble", "retina", "tissue")  # what figures are reported of
+LARGEST = 600  # pixels of a side that larger photographs are cut to
+
+
+def bundled_photos(names: tuple[str, ...] = CHOSEN_ON) -> dict[str, np.ndarray]:
     """Colour photographs that come with scikit-image: uint8 (H, W, 3)."""
     import skimage.data
 
-    names = ("astronaut", "coffee", "chelsea", "rocket")
-    return {name: getattr(skimage.data, name)() for name in names}
+    makers = {
+        "motorcycle": lambda: skimage.data.stereo_motorcycle()[0],
+        "hubble": skimage.data.hubble_deep_field,
+        "tissue": skimage.data.immunohistochemistry,
+    }
+    photos = {name: makers.get(name, getattr(skimage.data, name, None))() for name in names}
+    return {name: _middle(photo) for name, photo in photos.items()}
+
+
+def _middle(photo: np.ndarray) -> np.ndarray:
+    """The middle of a photograph, at most `LARGEST` pixels a side."""
+    top, left = (max(0, (side - LARGEST) // 2) for side in photo.shape[:2])
+    return photo[top : top + LARGEST, left : left + LARGEST]
 
 
 def _dyes(photo: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:

@@ -51,7 +51,8 @@ class InfraredDetector:
         assert crop.mask is not None
         inside = crop.mask > 0
         infrared = _needed(stats)
-        if not infrared.exponents and np.count_nonzero(inside) > LARGE:
+        divides = infrared.exponents and self.options.thinnest < 1
+        if not divides and np.count_nonzero(inside) > LARGE:
             lost = mean3(log_transmission(crop, infrared))[inside]
             if np.percentile(lost, 10) > np.log(THIN):
                 return 0.0
