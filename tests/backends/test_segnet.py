@@ -6,7 +6,7 @@ import pytest
 import torch
 from darkroom_backends.segnet.backend import CELL, SegNetOptions, SegNetRestorer
 from darkroom_backends.segnet.calibration import NEVER, anchors, thresholds
-from darkroom_backends.segnet.levels import MOST, predict, surprise
+from darkroom_backends.segnet.levels import Prediction, judge_levels, predict
 from darkroom_backends.segnet.model import CLASSES, OVERFLOW, SegNet, SegNetConfig
 from darkroom_backends.segnet.trainable import SegNetTrainable, cross_entropy, targets
 from PIL import Image
@@ -252,7 +252,7 @@ def test_training_learns_to_see_through_damage(config):
     assert (fill - truth)[damaged].abs().mean() < 0.5 * (scan - truth)[damaged].abs().mean()
 
 
-def test_surprise_is_departure_in_units_of_what_was_expected():
+def test_a_prediction_is_over_the_levels_alone():
     logits = torch.full((1, CLASSES, 1, 3), -50.0)
     logits[0, 100, 0, :] = 0.0  # certain
     logits[0, :256, 0, 2] = 0.0  # anything goes
@@ -260,11 +260,23 @@ def test_surprise_is_departure_in_units_of_what_was_expected():
     prediction = predict(logits)
     assert prediction.mean.flatten().tolist() == pytest.approx([100, 100, 127.5])
     assert prediction.spread.flatten().tolist() == pytest.approx([0, 0, 73.9], abs=0.05)
-    score = surprise(torch.tensor([100.0, 160.0, 160.0])[None, None, None], prediction).flatten()
-    assert score[0] == 0
-    assert score[1] == pytest.approx(MOST)
-    assert score[2] < 0.1
-    assert quantise(score.numpy()).max() < 255  # a threshold of NEVER is never reached
+
+
+def test_a_level_is_improbable_beside_what_is_usual_there(rng):
+    """The same speck on a sky that is drawn well and on foliage that is not."""
+    mean = np.full((1, 1, 96, 96), 120, np.float32)
+    departure = rng.normal(5, 1, (96, 96))
+    departure[:, 48:] = rng.normal(5, 30, (96, 48))
+    departure[40:44, [10, 11, 12, 80, 81, 82]] = 45
+    planes = [torch.from_numpy(p.astype(np.float32)) for p in (mean + departure, mean)]
+    prediction = Prediction(planes[1], torch.zeros_like(planes[1]), planes[1])
+    score, level = (plane[0, 0].numpy() for plane in judge_levels(planes[0], prediction))
+    assert score[40:44, 10:13].min() > 0.9
+    assert score[40:44, 80:83].max() < 0.5
+    assert np.median(score[:, :48]) < 0.1
+    # What the network misses by all around, it misses by under the speck as well.
+    assert np.abs(level[40:44, 10:13] - 125).max() < 1
+    assert quantise(score).max() < 255  # a threshold of NEVER is never reached
 
 
 def test_it_is_announced_and_loads(weights):
@@ -319,7 +331,7 @@ def test_the_judge_that_comes_with_the_weights_decides(network, tmp_path, rng):
     """One that accepts repairs only of what is too bright."""
     coefficients = [100.0 if name == "change_signed" else 0.0 for name in NAMES]
     judge = LinearJudge(tuple(coefficients), 0.0, ((0.0, 0.0),))
-    calibration = {"thresholds": [[50.0, 0.1, 0.12]], "judge": judge.table()}
+    calibration = {"thresholds": [[50.0, 0.5, 0.6]], "judge": judge.table()}
     image = picture(rng, 150, 210)
     image[90:94, 100:103] = 0
     masks = []

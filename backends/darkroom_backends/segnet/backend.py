@@ -23,7 +23,7 @@ from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, reflect
 from darkroom.weights import fill_module, load_weights
 from darkroom_backends.segnet.calibration import read_table, thresholds
-from darkroom_backends.segnet.levels import BRIGHTEST, Prediction, predict, surprise
+from darkroom_backends.segnet.levels import BRIGHTEST, Prediction, judge_levels, predict
 from darkroom_backends.segnet.model import GROW, STRIDE, SegNet, SegNetConfig
 
 ARCHITECTURE = "segnet"
@@ -117,26 +117,26 @@ class SegNetRestorer:
         return Restoration(score, fill)
 
     def _full(self, tile: Tile, cell: Window) -> tuple[Float, Float]:
-        planes = [self._predict(tile.image[..., c], tile, cell) for c in range(tile.image.shape[2])]
-        modes = [plane.mode[0, 0].cpu().numpy() / np.float32(BRIGHTEST) for _, plane in planes]
-        return np.ones((cell.height, cell.width), np.float32), np.stack(modes, -1)
+        channels = tile.image.shape[2]
+        planes = [self._predict(tile.image[..., c], tile, cell)[1].mode for c in range(channels)]
+        ones = np.ones((cell.height, cell.width), np.float32)
+        return ones, np.stack([_inner(plane / BRIGHTEST, cell) for plane in planes], -1)
 
     def _mend(self, tile: Tile, cell: Window) -> tuple[Float, Float]:
-        """Score by luminance; the expectation of each channel where anything is to be mended."""
-        channels = tile.image.shape[2]
-        observed, seen = self._predict(tile.luminance(), tile, cell)
-        score = surprise(observed, seen)[0, 0].cpu().numpy()
-        if channels == 1:
-            return score, _levels(seen.mean)[..., None]
-        low = min(row[1] for row in self._table)
-        if float(score.max()) < low:
-            return score, tile.image[cell.relative_to(tile.read).slices]
-        made = [self._predict(tile.image[..., c], tile, cell)[1].mean for c in range(channels)]
-        return score, np.stack([_levels(mean) for mean in made], -1)
+        """Score by luminance; the level of each channel where anything is to be mended."""
+        score, level = judge_levels(*self._predict(tile.luminance(), tile, cell))
+        cut = _inner(score, cell)
+        if float(cut.max()) < min(row[1] for row in self._table):
+            return cut, tile.image[cell.relative_to(tile.read).slices]
+        levels = [level]
+        if tile.image.shape[2] > 1:
+            channels = np.moveaxis(tile.image, 2, 0)
+            levels = [judge_levels(*self._predict(c, tile, cell))[1] for c in channels]
+        return cut, np.stack([_inner((v / BRIGHTEST).clamp(0, 1), cell) for v in levels], -1)
 
     @torch.inference_mode()
     def _predict(self, plane: Float, tile: Tile, cell: Window) -> tuple[Tensor, Prediction]:
-        """The levels of a cell of one plane of a tile, (1, 1, h, w), and what is expected."""
+        """The levels of a cell and its margin in one plane of a tile, and what is expected."""
         window = Window(
             cell.x, cell.y, round_up(cell.width, STRIDE), round_up(cell.height, STRIDE)
         ).grow(MARGIN)
@@ -145,16 +145,20 @@ class SegNetRestorer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             features = self.module.features(x)
             parts = [
-                predict(self.module.rows(features, y, min(y + SLAB, MARGIN + cell.height)))
-                for y in range(MARGIN, MARGIN + cell.height, SLAB)
+                predict(self.module.rows(features, y, min(y + SLAB, window.height)))
+                for y in range(0, window.height, SLAB)
             ]
-        inner = np.s_[..., MARGIN : MARGIN + cell.width]
         joined = [
-            torch.cat([getattr(part, f.name) for part in parts], 2)[inner]
-            for f in fields(Prediction)
+            torch.cat([getattr(part, f.name) for part in parts], 2) for f in fields(Prediction)
         ]
-        observed = x[..., MARGIN : MARGIN + cell.height, MARGIN : MARGIN + cell.width] * BRIGHTEST
-        return observed, Prediction(*joined)
+        return x * BRIGHTEST, Prediction(*joined)
+
+
+def _inner(plane: Tensor, cell: Window) -> Float:
+    """The cell (h, w) of what was made of it and its margin."""
+    rows, columns = slice(MARGIN, MARGIN + cell.height), slice(MARGIN, MARGIN + cell.width)
+    inner: Float = plane[0, 0, rows, columns].cpu().numpy()
+    return inner
 
 
 def cells(core: Window) -> Iterator[Window]:
@@ -181,11 +185,6 @@ def workspace(config: SegNetConfig) -> int:
     features = 4 * 6 * config.stages[0][0]  # float32; six layers' worth at the peak
     logits = 4 * 4 * 257 * SLAB // (CELL + 2 * MARGIN)
     return 64 + (features + logits) * window // (3 * CELL) ** 2
-
-
-def _levels(mean: Tensor) -> Float:
-    share: Float = (mean[0, 0] / BRIGHTEST).clamp(0, 1).cpu().numpy()
-    return share
 
 
 def weights_file(options: SegNetOptions) -> Path:

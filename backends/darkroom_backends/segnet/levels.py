@@ -6,11 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from darkroom_backends.filters import box, surroundings
 from darkroom_backends.segnet.model import LEVELS
 
 BRIGHTEST = LEVELS - 1.0
-FLOOR = 1.0  # levels; least spread, so that grain in a flat sky is no artefact
-UNIT = 8.0  # standard deviations that make a score of 1 - 1/e
+AROUND = 31  # pixels; side of the surroundings a departure is compared with
+ROUNDS = 3  # of leaving out what departs by more than
+OUTLIER = 2.5  # deviations
+NORMAL = 1.25  # standard deviation of a normal distribution over its mean absolute deviation
+DEVIATIONS, UNIT = 2.0, 3.0  # a departure of their product makes a score of 1 - 1/e
+FLOOR = 2.0  # levels; least spread, so that grain in a flat sky is no artefact
+DOUBTFUL = 0.4  # score from which a pixel has no say in its neighbours' level
 MOST = 0.99  # so that thresholds of 1 find nothing, in bytes too
 
 
@@ -43,15 +49,38 @@ def predict(logits: Tensor) -> Prediction:
     return Prediction(mean, spread, logits[:, :LEVELS].argmax(1, keepdim=True).float())
 
 
-def surprise(observed: Tensor, prediction: Prediction) -> Tensor:
-    """How improbable the observed levels are: 0 for the expected one, up to `MOST`.
+def judge_levels(observed: Tensor, prediction: Prediction) -> tuple[Tensor, Tensor]:
+    """How improbable the observed levels are, and what they should be.
 
-    The departure from the expectation in units of the predicted spread, d, as 1 - exp(-d / 8).
+    A network this narrow misjudges more than it says: its own spread hardly knows where it draws
+    badly. So a departure counts in units of how far the scan departs from the expectation all
+    around, which is small in skies and large in foliage, and relative to the mean departure there.
+    The score is 1 - exp(-d / 3), d being in units of twice that deviation. What should be there is
+    the expectation, corrected by how it errs in the surroundings that look undamaged.
 
     Args:
         observed: (N, 1, H, W) in levels.
         prediction: for the same pixels.
+
+    Returns:
+        Score, 0 for what is usual there and up to `MOST`, and level, (N, 1, H, W) each.
     """
-    spread = torch.sqrt(prediction.spread**2 + FLOOR * FLOOR)
-    departure = (observed - prediction.mean).abs() / spread
-    return (-torch.expm1(-departure / UNIT)).clamp(max=MOST)
+    departure = observed - prediction.mean
+    usual, deviation = usual_departure(departure)
+    spread = torch.sqrt((DEVIATIONS * deviation) ** 2 + FLOOR * FLOOR)
+    score = (-torch.expm1(-(departure - usual).abs() / (UNIT * spread))).clamp(max=MOST)
+    doubtful = (score > DOUBTFUL).to(score.dtype)
+    level = prediction.mean + surroundings(departure, doubtful)
+    return score, level
+
+
+def usual_departure(departure: Tensor) -> tuple[Tensor, Tensor]:
+    """Local mean and deviation of the departures, (N, 1, H, W) each, outliers left out."""
+    weight = torch.ones_like(departure)
+    for _ in range(ROUNDS):
+        total = box(weight, AROUND) + 1e-3
+        usual = box(weight * departure, AROUND) / total
+        off = (departure - usual).abs()
+        deviation = NORMAL * box(weight * off, AROUND) / total
+        weight = (off <= OUTLIER * deviation + 1).to(departure.dtype)
+    return usual, deviation

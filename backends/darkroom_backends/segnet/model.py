@@ -155,13 +155,10 @@ class SegNet(nn.Module):
         return x
 
     def rows(self, features: Tensor, start: int, stop: int) -> Tensor:
-        """Logits (N, 257, stop - start, W) of some rows, none of them the first or the last."""
-        logits: Tensor = F.conv2d(
-            features[:, :, start - 1 : stop + 1],
-            self.classifier.weight,
-            self.classifier.bias,
-            padding=(0, 1),
-        )
+        """Logits (N, 257, stop - start, W) of some rows."""
+        beyond = int(start == 0), int(stop == features.shape[2])
+        around = F.pad(features[:, :, max(start - 1, 0) : stop + 1], (1, 1, *beyond))
+        logits: Tensor = F.conv2d(around, self.classifier.weight, self.classifier.bias)
         return logits
 
     def classify(self, features: Tensor, chosen: Tensor) -> Tensor:

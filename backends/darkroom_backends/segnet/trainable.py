@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from darkroom.training.trainable import DAMAGED, Batch
 from darkroom_backends.segnet.calibration import FALSE_ALARMS, anchors
-from darkroom_backends.segnet.levels import BRIGHTEST, predict, surprise
+from darkroom_backends.segnet.levels import BRIGHTEST, judge_levels, predict
 from darkroom_backends.segnet.model import (
     CLASSES,
     GROW,
@@ -23,7 +23,7 @@ from darkroom_backends.segnet.model import (
     start_from_vgg,
 )
 
-CANDIDATES = 0.3  # score from which a pixel belongs to a candidate for the judge
+CANDIDATES = 0.5  # score from which a pixel belongs to a candidate for the judge
 SCALE = 8.0  # levels; errors of the expectation beyond this count linearly
 
 
@@ -70,9 +70,8 @@ class SegNetTrainable:
     def restoration(self, output: Output) -> tuple[Tensor, Tensor]:
         """How surprising each pixel is, and what is expected instead."""
         assert output.logits is not None
-        prediction = predict(output.logits)
-        score = surprise(output.scan * BRIGHTEST, prediction)
-        return score, prediction.mean / BRIGHTEST
+        score, level = judge_levels(output.scan * BRIGHTEST, predict(output.logits))
+        return score, level / BRIGHTEST
 
     def calibrate(self, sweep: Mapping[str, Mapping[str, float]]) -> Mapping[str, Any]:
         """Thresholds at three sensitivities: least error left within each one's false alarms."""

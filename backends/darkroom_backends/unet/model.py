@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from darkroom_backends.filters import box, dilate, surroundings
+
 FRONT = 7
 STRIDE = 8
 GROW = 0  # on validation, widening the mask by one pixel harmed more than it healed
@@ -42,20 +44,6 @@ class UNetConfig:
     dilations: tuple[int, ...] = (1, 2)
 
 
-def box(x: Tensor, size: int) -> Tensor:
-    """Mean over a square of odd side `size`; the image is continued by its edge pixels."""
-    r = size // 2
-    x = F.avg_pool2d(F.pad(x, (r, r, 0, 0), mode="replicate"), (1, size), 1)
-    return F.avg_pool2d(F.pad(x, (0, 0, r, r), mode="replicate"), (size, 1), 1)
-
-
-def dilate(x: Tensor, size: int) -> Tensor:
-    """Greatest value in a square of odd side `size` (a negated image is eroded by it)."""
-    r = size // 2
-    x = F.max_pool2d(x, (1, size), 1, (0, r))
-    return F.max_pool2d(x, (size, 1), 1, (r, 0))
-
-
 def front_end(x: Tensor) -> Tensor:
     """The fixed features of a grey image (N, 1, H, W): (N, FRONT, H, W)."""
     mean = box(x, 17)
@@ -74,16 +62,6 @@ def front_end(x: Tensor) -> Tensor:
         ),
         1,
     )
-
-
-def surroundings(x: Tensor, damaged: Tensor) -> Tensor:
-    """Mean of the nearby pixels, the damaged ones (probability near 1) left out."""
-    trust = (1 - dilate(damaged, 3)).clamp(0, 1) ** 2 + 1e-4
-    total, weight = torch.zeros_like(x), torch.zeros_like(x)
-    for size, share in ((5, 1.0), (13, 0.05), (25, 0.002)):
-        total = total + share * box(trust * x, size)
-        weight = weight + share * box(trust, size)
-    return total / weight
 
 
 def conv(inputs: int, outputs: int, dilation: int = 1, stride: int = 1) -> nn.Conv2d:
