@@ -11,6 +11,10 @@ MICRONS_PER_INCH = 25_400.0
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "k": 2**10, "m": 2**20, "g": 2**30}
 
+# What `ir` may say instead of the name of a file, and the backend that it stands for.
+IR_AUTO, IR_OFF = "auto", "off"
+INFRARED = "infrared"
+
 Polarity = Literal["auto", "bright", "dark", "both"]
 Grain = Literal["match", "none"]
 
@@ -102,6 +106,8 @@ class CleanOptions:
         max_size: longest artefact repaired, or None.
         polarity: whether artefacts are brighter or darker than the picture.
         max_coverage: largest share of pixels the mask may hold; more refuses the run.
+        ir: "auto" lets the backend `infrared` find artefacts where the scan has an infrared channel
+            of use, "off" never does, and the name of a file takes the channel from there.
         grain: give repairs the grain of their surroundings, or leave them smooth.
         seed: of everything drawn at random (the grain).
         options: options of single backends, {"classical": {"name": value}}.
@@ -114,6 +120,7 @@ class CleanOptions:
     max_size: Length | None = None
     polarity: Polarity = "auto"
     max_coverage: float = 0.02
+    ir: str = IR_AUTO
     grain: Grain = "match"
     seed: int = 0
     options: dict[str, dict[str, Any]] = field(default_factory=dict)

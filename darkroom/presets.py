@@ -16,7 +16,7 @@ from typing import Any
 
 from darkroom.config import user_folder
 from darkroom.errors import InputError, UsageError
-from darkroom.options import CleanOptions, Length, parse_share
+from darkroom.options import INFRARED, IR_OFF, CleanOptions, Length, parse_share
 from darkroom.plugins.manager import did_you_mean
 
 BUILT_IN = "darkroom._presets"
@@ -82,6 +82,7 @@ def check_values(values: dict[str, Any], origin: str) -> None:
     kinds: dict[str, tuple[type, ...]] = {
         "backend": (str,),
         "inpainter": (str,),
+        "ir": (str,),
         "sensitivity": (int, float),
         "seed": (int,),
         "options": (dict,),
@@ -147,6 +148,8 @@ def merge(
         if value is not None:
             plain = value.value if isinstance(value, StrEnum) else value
             values[key] = _PARSERS.get(key, lambda v: v)(plain)
+    if given.get("backend") not in (None, INFRARED) and "ir" not in values:
+        values["ir"] = IR_OFF  # who names a backend for the picture gets it
     if options:
         values["options"] = _backend_options(options, values.get("options", {}))
     check_values(values, "the command line")

@@ -89,6 +89,23 @@ class MaskRefiner(Protocol):
 
 
 @runtime_checkable
+class Recoverer(Protocol):
+    """A detector that can bring back film which shows through what it found."""
+
+    def recover(self, crop: Tile, fill: Float, stats: FrameStats) -> Float:
+        """The repair, with the film itself in place of the fill wherever it shows through.
+
+        Args:
+            crop: image, mask and whatever else the detector works with.
+            fill: float32 (H, W, C), the inpainter's repair, with grain.
+            stats: of the frame.
+
+        Returns:
+            float32 (H, W, C) in [0, 1]; only pixels under `crop.mask` are used.
+        """
+
+
+@runtime_checkable
 class Inpainter(Protocol):
     """Fills masked pixels."""
 

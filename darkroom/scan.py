@@ -229,7 +229,8 @@ class Tile:
         read: the pixels it holds, in image coordinates; may stick out of the image.
         image: float32 (H, W, C) over `read`, in [0, 1], gamma-encoded, C = 1 or 3.
         mask: uint8 (H, W) over `read`, 0 keep and 255 repair, or None.
-        infrared: float32 (H, W) over `read` in [0, 1], or None.
+        infrared: float32 (H, W) over `read` in [0, 1], proportional to infrared light and laid
+            over the picture, or None.
         score: float32 (H, W) over `read` in [0, 1], what a restorer made of it, or None.
         fill: float32 (H, W, C) over `read`, a restorer's repair, or None; meaningless where the
             score is below the low threshold.
@@ -257,6 +258,40 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
+class InfraredStats:
+    """How the infrared of clean film follows the picture, and how far it strays from that.
+
+    The model and its units are those of `darkroom.infrared`.
+
+    Attributes:
+        size: (width, height) of the frame, which the shading is scaled by.
+        level: log infrared where the picture is white, at the centre.
+        crosstalk: change of log infrared with the log light of each channel.
+        shading: coefficients of u, v, u², uv, v² with u and v from -1 to 1 over the frame.
+        mirrors: slope of log infrared against the log luminance of the picture.
+        noise: robust standard deviation of log infrared about the model, in equal bins of
+            gamma-encoded luminance over [0, 1].
+        mean_noise: the same of means over 3 x 3 pixels.
+        edges: spread of log infrared about the model at the picture's edges, as a share of their
+            height in the model: what focus and place leave.
+        exponents: change of each channel's log light with the log transmission of what lies on
+            the film; empty where the frame has too little to tell.
+        shift: (dx, dy) in pixels that the plane was moved by to lie over the picture.
+    """
+
+    size: tuple[int, int]
+    level: float
+    crosstalk: tuple[float, ...]
+    shading: tuple[float, ...]
+    mirrors: float
+    noise: tuple[float, ...]
+    mean_noise: tuple[float, ...]
+    edges: float = 0.0
+    exponents: tuple[float, ...] = ()
+    shift: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class FrameStats:
     """What the survey learnt of the whole frame, so that no tile judges by itself alone.
 
@@ -272,6 +307,7 @@ class FrameStats:
         polarity: which artefacts the frame can be expected to carry.
         dpi: pixels per inch, or None.
         frame: the picture without film border and holder, in image coordinates.
+        infrared: of the infrared plane, where the run uses one.
     """
 
     black: float
@@ -283,3 +319,4 @@ class FrameStats:
     polarity: Literal["bright", "dark", "both"]
     dpi: float | None
     frame: Window
+    infrared: InfraredStats | None = None

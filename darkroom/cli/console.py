@@ -230,7 +230,8 @@ def _sentence(outcome: "Outcome") -> str:
     receipt = outcome.receipt
     if receipt is None:
         return f"{outcome.source}: skipped, {outcome.target} exists"
-    found = f"{receipt.artefacts} artefacts, {receipt.coverage:.3%} of the picture"
+    by = " by infrared" if receipt.infrared and receipt.infrared["used"] else ""
+    found = f"{receipt.artefacts} artefacts{by}, {receipt.coverage:.3%} of the picture"
     speed = f"{receipt.megapixels:.1f} MP in {receipt.seconds:.1f} s"
     made = receipt.output or receipt.mask
     return f"{receipt.source} -> {made or 'nothing written'}: {found}; {speed}"

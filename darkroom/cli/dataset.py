@@ -1,6 +1,7 @@
 """`darkroom dataset`: make, split, check and look at training data."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +31,13 @@ class ImportSplit(StrEnum):
     FAMILY = "family"
     PAPER = "paper"
     PUBLISHED = "published"
+
+
+class Labels(StrEnum):
+    """Where masks come from, by name."""
+
+    RETOUCHED = "retouched"
+    INFRARED = "infrared"
 
 
 class DamagePolarity(StrEnum):
@@ -118,6 +126,9 @@ def build_command(
     ] = None,
     *,
     output: Output,
+    labels: Annotated[
+        Labels, typer.Option(help="Masks by what a retoucher changed, or by the infrared channel.")
+    ] = Labels.RETOUCHED,
     size: Size = 256,
     stride: Annotated[int | None, typer.Option(help="Step of tiles; the size if unset.")] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Turn colour to grey.")] = False,
@@ -132,14 +143,30 @@ def build_command(
     val: Val = 0.2,
     test: Test = 0.2,
     seed: Seed = 0,
-    max_memory: Annotated[str, typer.Option(help="Bound for decoded pixels kept.")] = "256MiB",
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Bound for decoded pixels kept, 256MiB if unset; with --labels infrared for the "
+            "whole process, 2GiB if unset.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: TableAsJson = False,
 ) -> int:
-    """Cut scans and the same scans retouched into tiles for training."""
-    from darkroom.dataset.build import Settings, build, find_pairs
-    from darkroom.options import parse_size
+    """Cut scans and the same scans retouched into tiles for training.
 
-    pairs, wrong = find_pairs(scans, truths, pair_suffix)
+    With --labels infrared, scans with an infrared channel need no retouched ones.
+    """
+    from darkroom.dataset.build import Settings, build, find_pairs
+    from darkroom.errors import UsageError
+    from darkroom.options import MachineOptions, parse_size
+
+    by_infrared = labels is Labels.INFRARED
+    if by_infrared and (truths is not None or pair_suffix is not None):
+        raise UsageError(
+            "--labels infrared takes scans alone",
+            hint="Leave out the retouched scans, which --labels retouched uses.",
+        )
     settings = Settings(
         size=size,
         stride=stride,
@@ -151,8 +178,18 @@ def build_command(
         val=val,
         test=test,
         seed=seed,
-        cache_bytes=max(1 << 20, parse_size(max_memory) // 4),
+        cache_bytes=max(1 << 20, parse_size(max_memory or "256MiB") // 4),
     )
+    if by_infrared:
+        from darkroom.labels import build_from_infrared
+
+        machine = MachineOptions()
+        if max_memory is not None:
+            machine = replace(machine, max_memory=parse_size(max_memory))
+        return _finish(
+            *build_from_infrared(scans, output, settings, machine, advance=Counter()), as_json
+        )
+    pairs, wrong = find_pairs(scans, truths, pair_suffix)
     manifest, failed = build(pairs, output, settings, advance=Counter())
     return _finish(manifest, [*wrong, *failed], as_json)
 

@@ -23,6 +23,7 @@ def detect(
     min_size: o.MinSize = None,
     max_size: o.MaxSize = None,
     polarity: o.PolarityName = None,
+    ir: o.Infrared = None,
     exclude: o.ExcludeFile = None,
     device: o.DeviceName = o.DEVICE,
     tile: o.TileSide = None,
@@ -53,6 +54,7 @@ def detect(
         min_size=min_size,
         max_size=max_size,
         polarity=polarity,
+        ir=ir,
     )
     console = Console(quiet=quiet, verbose=verbose, as_json=as_json)
     items = find_scans(inputs, recursive=recursive)

@@ -151,6 +151,17 @@ PolarityName = Annotated[
         show_default=_CLEAN.polarity,
     ),
 ]
+Infrared = Annotated[
+    str | None,
+    _option(
+        "--ir",
+        panel=FINDING,
+        help="Find by the infrared channel: auto where the scan has one of use and no --backend is "
+        "named, off, or the file that holds it.",
+        metavar="auto|off|FILE",
+        show_default=_CLEAN.ir,
+    ),
+]
 MaskFile = Annotated[
     Path | None,
     _option("--mask", panel=FINDING, help="Repair exactly what this mask marks.", metavar="FILE"),

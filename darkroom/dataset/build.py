@@ -10,10 +10,11 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,7 @@ class Settings:
     val: float = 0.2
     test: float = 0.2
     seed: int = 0
+    labels: str = "retouched"
     cache_bytes: int = 64 << 20
 
     def check(self) -> None:
@@ -62,6 +64,21 @@ class Settings:
             raise UsageError(f"no split named {self.split!r}", hint="one of: family, paper")
         if self.max_empty is not None and not 0 <= self.max_empty < 1:
             raise UsageError(f"--max-empty {self.max_empty} is not a share below 1")
+
+
+# A scan, its ground truth, and its mask where that is not to be told from the two.
+Opened: TypeAlias = tuple[Scan, Scan, Scan | None]
+Opener: TypeAlias = Callable[[Path, Path, Settings], AbstractContextManager[Opened]]
+
+
+@contextmanager
+def open_pair(scan: Path, truth: Path, settings: Settings) -> Iterator[Opened]:
+    """A pair of files as they are."""
+    with (
+        open_scan(scan, cache_bytes=settings.cache_bytes) as a,
+        open_scan(truth, cache_bytes=settings.cache_bytes) as b,
+    ):
+        yield a, b, None
 
 
 def find_pairs(
@@ -222,6 +239,7 @@ def build(
     root: Path,
     settings: Settings,
     *,
+    opener: Opener = open_pair,
     advance: Callable[[str, int, int], None] = lambda photo, done, total: None,
 ) -> tuple[Manifest, list[DarkroomError]]:
     """Build a data set, or go on with one that was interrupted.
@@ -230,6 +248,7 @@ def build(
         pairs: (scan, ground truth) files, see `find_pairs`.
         root: the data set's folder: new, empty, or left by a killed build of the same settings.
         settings: options.
+        opener: opens a pair.
         advance: told the photograph, and the pixels done and in all.
 
     Returns:
@@ -248,7 +267,7 @@ def build(
     hashes: dict[str, str] = {}
     for scan, truth in pairs:
         try:
-            part = _part(scan, truth, root, settings, advance)
+            part = _part(scan, truth, root, settings, opener, advance)
         except OutputError:
             raise
         except DarkroomError as error:
@@ -315,6 +334,7 @@ def _part(
     truth: Path,
     root: Path,
     settings: Settings,
+    opener: Opener,
     advance: Callable[[str, int, int], None],
 ) -> dict[str, Any]:
     """The records of one pair: from an earlier run, or made now."""
@@ -323,10 +343,7 @@ def _part(
     if kept.is_file():
         found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
         return found
-    with (
-        open_scan(scan, cache_bytes=settings.cache_bytes) as a,
-        open_scan(truth, cache_bytes=settings.cache_bytes) as b,
-    ):
+    with opener(scan, truth, settings) as (a, b, mask):
         pair = Pair(a, b, settings.grey)
         info = a.info
         record = PairRecord(
@@ -338,7 +355,7 @@ def _part(
             pair.registration.record(),
             pair.tone.record(),
         )
-        tiles = _cut(pair, photo, root, settings, advance)
+        tiles = _cut(pair, mask, photo, root, settings, advance)
         part = {
             "pair": dataclasses.asdict(record),
             "tiles": [dataclasses.asdict(t) for t in tiles],
@@ -350,6 +367,7 @@ def _part(
 
 def _cut(
     pair: Pair,
+    mask: Scan | None,
     photo: str,
     root: Path,
     settings: Settings,
@@ -366,7 +384,8 @@ def _cut(
         for x in columns:
             window = Window(x, y, size, size)
             if pair.covers(window):
-                found.append(store_tile(root, photo, window, *pair.read(window)))
+                marked = None if mask is None else mask.read(window)[..., 0] > 0
+                found.append(store_tile(root, photo, window, *pair.read(window), mask=marked))
         advance(photo, (y + size) * info.width, info.height * info.width)
     return _without_empty(found, root, settings)
 

@@ -37,10 +37,14 @@ def level(dtype: np.dtype[Any]) -> float:
     return 1 / 255 if dtype.kind == "f" else np.iinfo(dtype).max / 255
 
 
-def measure(scan: Array, gt: Array) -> Measured:
-    """Mask and figures of a pair of tiles, (H, W) or (H, W, C), of the same shape and type."""
+def measure(scan: Array, gt: Array, mask: NDArray[np.bool_] | None = None) -> Measured:
+    """Mask and figures of a pair of tiles, (H, W) or (H, W, C), of the same shape and type.
+
+    The mask is told from the pair unless one is given, bool (H, W).
+    """
     scale = level(scan.dtype)
-    mask = artefact_mask(scan, gt, scale=scale)
+    if mask is None:
+        mask = artefact_mask(scan, gt, scale=scale)
     difference = tone_corrected(scan, gt) / scale
     limit = thresholds(robust_noise(difference)).low
     changed = float((np.abs(difference) > 0.5).mean())
@@ -151,7 +155,14 @@ def write_tile(path: Path, data: bytes) -> str:
 
 
 def store_tile(
-    root: Path, photo: str, window: Window, scan: Array, truth: Array, *, judged: bool = True
+    root: Path,
+    photo: str,
+    window: Window,
+    scan: Array,
+    truth: Array,
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    judged: bool = True,
 ) -> TileRecord:
     """Measure a tile and write its scan, truth and mask.
 
@@ -161,10 +172,11 @@ def store_tile(
         window: where in the photograph the tile lies.
         scan: (H, W, 1 or 3) in the scan's own dtype.
         truth: likewise.
+        mask: bool (H, W), or None to tell it from scan and truth.
         judged: whether differences that no damage explains flag the tile.
     """
     scan, truth = (a[..., 0] if a.shape[2] == 1 else a for a in (scan, truth))
-    measured = measure(scan, truth)
+    measured = measure(scan, truth, mask)
     name = f"{photo}_{window.x}_{window.y}{suffix(scan.dtype)}"
     files = {"scan": encode(scan), "gt": encode(truth), "mask": encode(measured.mask)}
     return TileRecord(

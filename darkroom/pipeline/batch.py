@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from darkroom.errors import DarkroomError, InputError, OutputError, UsageError
+from darkroom.io.infrared import SIDECAR_ENDINGS
 from darkroom.io.registry import all_readers, scan_suffixes
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file, detect_file
+from darkroom.pipeline.infrared_run import check_request
 from darkroom.pipeline.output import TIFF_SUFFIXES
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.receipt import Receipt
@@ -87,7 +89,8 @@ def find_scans(
     """The scans that files, folders and patterns stand for, each once, in the order given.
 
     A folder stands for the scans in it, less what darkroom itself wrote there (`NAME_clean.tif`
-    beside `NAME.tif`). What is missing becomes an item with an error, so that the rest is done.
+    beside `NAME.tif`) and infrared beside its scan (`NAME_IR.tif`). What is missing becomes an item
+    with an error, so that the rest is done.
     """
     suffixes = scan_suffixes(all_readers(plugins))
     items: dict[str, Item] = {}
@@ -124,15 +127,15 @@ def _inside(folder: Path, recursive: bool, suffixes: frozenset[str]) -> Iterator
     scans = [p for p in scans if not p.name.startswith(".")]
     stems = {p.with_suffix("") for p in scans}
     for path in scans:
-        if not _own(path, stems):
+        if not _belongs(path, stems):
             yield Item(path, path.parent.relative_to(folder))
 
 
-def _own(path: Path, stems: set[Path]) -> bool:
-    """Whether darkroom made this file from one beside it."""
+def _belongs(path: Path, stems: set[Path]) -> bool:
+    """Whether darkroom made this file from one beside it, or it is the infrared of one."""
     return any(
         path.stem.endswith(end) and path.with_name(path.stem.removesuffix(end)) in stems
-        for end in OWN_ENDINGS
+        for end in (*OWN_ENDINGS, *SIDECAR_ENDINGS)
     )
 
 
@@ -240,6 +243,7 @@ def clean_batch(
     options, writing = options or CleanOptions(), writing or OutputOptions()
     plugins = plugins or installed()
     _check(plugins, options, writing, skip_existing)
+    check_request(options, mask_given=writing.mask is not None, files=len(items))
     name_outputs(items, output)
     if isinstance(writing.save_mask, Path) and len(items) > 1:
         raise UsageError(
@@ -277,6 +281,7 @@ def detect_batch(
     options, writing = options or CleanOptions(), writing or OutputOptions()
     plugins = plugins or installed()
     _check(plugins, options, writing, skip_existing)
+    check_request(options, mask_given=False, files=len(items))
     name_outputs(items, output, ending="_mask", mask=True)
 
     def work(item: Item, progress: Progress) -> Receipt:

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,12 @@ from darkroom.io.registry import all_readers, all_writers
 from darkroom.io.scratch import Scratch
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions
 from darkroom.pipeline.engine import Engine, load_engine
+from darkroom.pipeline.infrared_run import (
+    InfraredRun,
+    check_request,
+    infrared_file,
+    prepare,
+)
 from darkroom.pipeline.output import MaskFile, ResultFile, refuse_existing
 from darkroom.pipeline.plan import current_rss, peak_rss
 from darkroom.pipeline.progress import Progress, Silent, ordered_map
@@ -81,7 +88,8 @@ class Job:
         """
         outputs = [p for p in (self.target, self.mask_path) if p is not None]
         for path in outputs:
-            for given in (self.source, self.output.mask, self.output.exclude):
+            infrared = infrared_file(self.source, self.options)
+            for given in (self.source, self.output.mask, self.output.exclude, infrared):
                 if given is not None and _same_file(path, given):
                     raise OutputError(
                         f"{path}: is an input of this run and is never written to",
@@ -173,9 +181,9 @@ def _run(job: Job, progress: Progress) -> Receipt:
     """All stages of one job."""
     started = time.monotonic()
     job.check()
-    engine = load_engine(
-        job.options, job.machine.device, job.plugins, mask_given=job.output.mask is not None
-    )
+    mask_given = job.output.mask is not None
+    check_request(job.options, mask_given=mask_given)
+    engine = load_engine(job.options, job.machine.device, job.plugins, mask_given=mask_given)
     with ExitStack() as stack:
         scan = stack.enter_context(_open(job, job.source))
         others = {
@@ -184,9 +192,20 @@ def _run(job: Job, progress: Progress) -> Receipt:
             if path is not None
         }
         receipt = _blank_receipt(job, engine, scan)
+        infrared = None if mask_given else _infrared(job, scan, receipt, stack)
         found = stack.enter_context(
-            find_artefacts(scan, engine, job.options, job.machine, progress, **others)
+            find_artefacts(
+                scan,
+                engine,
+                job.options,
+                job.machine,
+                progress,
+                infrared=infrared,
+                **others,
+            )
         )
+        if found.infrared is not None and infrared is not None:
+            _report_infrared(found.infrared, infrared, job, receipt)
         receipt.artefacts = len(found.parts)
         receipt.masked_pixels = found.masked_pixels
         receipt.noise = found.stats.noise
@@ -209,16 +228,42 @@ def _run(job: Job, progress: Progress) -> Receipt:
 
 
 def _open(job: Job, path: Path) -> Scan:
-    """An open scan whose cache leaves most of the budget to the run."""
+    """An open scan."""
+    return open_scan(path, readers=all_readers(job.plugins), **_limits(job))
+
+
+def _limits(job: Job) -> dict[str, Any]:
+    """How a scan is opened: its cache leaves most of the budget to the run."""
     free = max(0, job.machine.max_memory - current_rss())
-    return open_scan(
-        path,
-        cache_bytes=free // 5,
-        max_pixels=job.machine.max_pixels,
+    return {
+        "cache_bytes": free // 5,
+        "max_pixels": job.machine.max_pixels,
         # What decodes in one piece does so before the run needs its own share.
-        scratch=Scratch(scratch_folder(job.machine.scratch), memory=free - free // 5),
-        readers=all_readers(job.plugins),
-    )
+        "scratch": Scratch(scratch_folder(job.machine.scratch), memory=free - free // 5),
+    }
+
+
+def _infrared(job: Job, scan: Scan, receipt: Receipt, stack: ExitStack) -> InfraredRun | None:
+    """The infrared to try; why there is none goes to the receipt where that is worth a word."""
+    run, why = prepare(*(scan, job.options, job.machine.device, job.plugins), _limits(job), stack)
+    if why is not None:
+        receipt.warnings.append(why)
+    return run
+
+
+def _report_infrared(report: dict[str, Any], run: InfraredRun, job: Job, receipt: Receipt) -> None:
+    """Say in the receipt what became of the infrared, and which backend worked."""
+    receipt.infrared = report
+    if report["refusal"] is not None:
+        receipt.warnings.append(
+            f"its infrared ({run.where}) was not used: {report['refusal']}; "
+            f"backend {job.options.backend} looked at the picture instead"
+        )
+        return
+    receipt.backend = run.options.backend
+    receipt.backend_version = job.plugins.version_of(run.options.backend)
+    receipt.inpainter = run.options.inpainter
+    receipt.device = run.engine.device.name
 
 
 def _write(job: Job, scan: Scan, found: Found, receipt: Receipt, progress: Progress) -> None:

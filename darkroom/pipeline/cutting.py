@@ -8,6 +8,7 @@ import numpy as np
 
 from darkroom.geometry import Window
 from darkroom.pipeline.codec import Codec
+from darkroom.pipeline.infrared_plane import InfraredPlane
 from darkroom.scan import Bytes, Float, Pixels, Scan, Tile, read_padded
 
 
@@ -37,13 +38,13 @@ class Cutter:
     Attributes:
         scan: the pixels.
         codec: their encoding.
-        infrared: an open scan of the infrared plane, the picture's size, or None.
+        infrared: the infrared plane, laid over the picture, or None.
         rows: some rows of the scan in memory.
     """
 
     scan: Scan
     codec: Codec
-    infrared: Scan | None = None
+    infrared: InfraredPlane | None = None
     rows: Held | None = None
 
     def tile(
@@ -58,16 +59,8 @@ class Cutter:
         source = self.rows or self.scan
         samples = read_padded(source.read, info.width, info.height, read)
         image = as_channels(self.codec.encode(samples[..., : info.channels]), channels)
-        return Tile(core, read, image, mask, self._infrared(read))
-
-    def _infrared(self, read: Window) -> Float | None:
-        if self.infrared is None:
-            return None
-        info = self.infrared.info
-        samples = read_padded(self.infrared.read, info.width, info.height, read)[..., 0]
-        if info.dtype.kind == "f":
-            return samples.astype(np.float32)
-        return samples.astype(np.float32) / np.float32(np.iinfo(info.dtype).max)
+        infrared = None if self.infrared is None else self.infrared.padded(read)
+        return Tile(core, read, image, mask, infrared)
 
 
 def part_of(tile: Tile, core: Window, read: Window, mask: Bytes) -> Tile:

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from darkroom.errors import UsageError
 from darkroom.geometry import Window
-from darkroom.options import CleanOptions, MachineOptions
+from darkroom.options import IR_OFF, CleanOptions, MachineOptions
 from darkroom.pipeline.engine import Engine, load_engine
+from darkroom.pipeline.infrared_run import array_infrared
 from darkroom.pipeline.progress import Progress, Silent
 from darkroom.pipeline.run import find_artefacts
 from darkroom.plugins.manager import installed
@@ -77,6 +78,7 @@ class CleanResult:
         score: uint8 (H, W) of 255 x score, or None where the mask was given.
         artefacts: number of separate places repaired.
         stats: the survey.
+        infrared: what became of the infrared, as in a receipt, or None without one.
     """
 
     image: Pixels
@@ -84,6 +86,7 @@ class CleanResult:
     score: Bytes | None
     artefacts: int
     stats: FrameStats
+    infrared: dict[str, Any] | None = None
 
 
 def clean_array(
@@ -91,6 +94,7 @@ def clean_array(
     options: CleanOptions | None = None,
     *,
     mask: Bytes | None = None,
+    infrared: Pixels | None = None,
     encoding: Encoding = Encoding.GAMMA,
     dpi: float | None = None,
     engine: Engine | None = None,
@@ -103,6 +107,8 @@ def clean_array(
         pixels: (H, W) or (H, W, 1 or 3) of uint8, uint16 or float32.
         options: what decides the result; `max_coverage` is not enforced here.
         mask: uint8 (H, W): repair exactly the pixels at or above 128 instead of detecting.
+        infrared: (H, W) of uint8, uint16 or float32, of any size with the picture's proportions:
+            the scan's infrared channel. It is used unless `options.ir` is "off".
         encoding: of the samples.
         dpi: pixels per inch, for sizes in micrometres.
         engine: backends already loaded, to save loading them for every image.
@@ -118,7 +124,13 @@ def clean_array(
     scan = ArrayScan(pixels, encoding, dpi)
     given = None if mask is None else ArrayScan(np.asarray(mask, np.uint8), name="mask")
     progress = progress or Silent()
-    with find_artefacts(scan, engine, options, machine, progress, mask=given) as found:
+    run = None
+    if infrared is not None and options.ir != IR_OFF and given is None:
+        plane = ArrayScan(infrared, Encoding.LINEAR, name="infrared")
+        run = array_infrared(plane, options, machine.device)
+    with find_artefacts(
+        *(scan, engine, options, machine, progress), mask=given, infrared=run
+    ) as found:
         image = np.concatenate([after for _, _, after, _ in found.repaired(progress)])
         whole = scan.info.window
         score = None if found.score is None else found.score.read(whole)[..., 0]
@@ -128,4 +140,5 @@ def clean_array(
             score,
             len(found.parts),
             found.stats,
+            found.infrared,
         )

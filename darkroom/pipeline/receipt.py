@@ -40,6 +40,8 @@ class Receipt:
         noise: of the survey, as a share of full scale.
         seconds: wall time.
         peak_memory: largest resident memory of the process so far, in bytes.
+        infrared: where the infrared was found, whether it was used or why not, and what it showed;
+            None where there is none or it was not wanted.
         warnings: what a user should know.
         lost: metadata that the output's format cannot carry.
     """
@@ -65,6 +67,7 @@ class Receipt:
     noise: float = 0.0
     seconds: float = 0.0
     peak_memory: int = 0
+    infrared: dict[str, Any] | None = None
     warnings: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 

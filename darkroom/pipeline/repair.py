@@ -22,8 +22,8 @@ from darkroom.options import Grain
 from darkroom.pipeline.cutting import Cutter, Held, as_channels, read_plane
 from darkroom.pipeline.engine import backend_failed
 from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
-from darkroom.protocols import Inpainter
-from darkroom.scan import Bytes, Float, Pixels, Tile
+from darkroom.protocols import Inpainter, Recoverer
+from darkroom.scan import Bytes, Float, FrameStats, Pixels, Tile
 
 CELL = 512  # side of the cells that a large part of the mask is cut into
 NEAR = 64  # rows above and below a band that are held with it
@@ -73,6 +73,8 @@ class Repair:
         cutter: the scan.
         mask: uint8 spool of the final mask.
         inpainter: fills, or None where `fill` holds a restorer's repairs.
+        recoverer: brings back what shows through, or None.
+        stats: of the frame, for the recoverer.
         fill: spool of repairs in the file's dtype.
         grain: whether to give repairs grain.
         seed: of the grain.
@@ -83,6 +85,8 @@ class Repair:
     cutter: Cutter
     mask: Spool
     inpainter: Inpainter | None
+    recoverer: Recoverer | None
+    stats: FrameStats
     fill: Spool | None
     grain: Grain
     seed: int
@@ -158,9 +162,12 @@ class Repair:
         if not chosen.any():
             return Patch(cell, chosen, np.empty((0, self.cutter.scan.info.channels)))
         inner = cell.relative_to(read).slices
-        image, fill = self._filled(cell, read, mask)
+        tile = self.cutter.tile(cell, read, "any", mask)
+        fill = self._filled(tile)
         if self.grain == "match":
-            fill = match_grain(image, mask, fill, seed=self.seed, origin=(read.x, read.y))
+            fill = match_grain(tile.image, mask, fill, seed=self.seed, origin=(read.x, read.y))
+        if self.recoverer is not None:
+            fill = self._recovered(self.recoverer, tile, fill)
         samples = self.cutter.codec.decode(fill[inner])
         return Patch(cell, chosen, samples[chosen])
 
@@ -173,21 +180,27 @@ class Repair:
         whole = pick(self._plane(part.window), 1, part.start)
         return whole[cell.relative_to(part.window).slices]
 
-    def _filled(self, cell: Window, read: Window, mask: Bytes) -> tuple[Float, Float]:
-        """(image, filled image) over `read`, both with the scan's own channels."""
-        tile = self.cutter.tile(cell, read, "any", mask)
+    def _filled(self, tile: Tile) -> Float:
+        """The tile's image with its masked pixels filled, with the scan's own channels."""
         if self.inpainter is None:
             assert self.fill is not None
-            inner = cell.relative_to(read).slices
             fill = tile.image.copy()
-            fill[inner] = self.cutter.codec.encode(self.fill.read(cell))
-            return tile.image, fill
+            fill[tile.core_slices] = self.cutter.codec.encode(self.fill.read(tile.core))
+            return fill
         try:
-            return tile.image, self._inpaint(self.inpainter, tile)
+            return self._inpaint(self.inpainter, tile)
         except DarkroomError:
             raise
         except Exception as error:
-            raise backend_failed(type(self.inpainter).__name__, error, cell) from error
+            raise backend_failed(type(self.inpainter).__name__, error, tile.core) from error
+
+    def _recovered(self, recoverer: Recoverer, tile: Tile, fill: Float) -> Float:
+        try:
+            return recoverer.recover(tile, fill, self.stats)
+        except DarkroomError:
+            raise
+        except Exception as error:
+            raise backend_failed(type(recoverer).__name__, error, tile.core) from error
 
     @staticmethod
     def _inpaint(inpainter: Inpainter, tile: Tile) -> Float:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,12 @@ from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.cutting import Cutter
 from darkroom.pipeline.detect import Find, mask_bands, replaces_frame
 from darkroom.pipeline.engine import Engine
+from darkroom.pipeline.infrared_run import InfraredRun, judge
 from darkroom.pipeline.plan import Plan, make_plan, tune_malloc
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Repair
 from darkroom.pipeline.survey import float_white, survey
-from darkroom.protocols import Restorer
+from darkroom.protocols import Recoverer, Restorer
 from darkroom.scan import Bytes, FrameStats, Pixels, Scan
 
 MASK_LEVEL = 128  # a mask file's pixels at or above this are marked
@@ -38,6 +40,7 @@ class Found:
         parts: the separate places of the mask.
         masked_pixels: pixels under the mask.
         whole: whether the backend replaces the whole frame, as it was asked to.
+        infrared: what the receipt says of the infrared, or None where none was looked at.
     """
 
     stats: FrameStats
@@ -47,6 +50,7 @@ class Found:
     parts: list[Component]
     masked_pixels: int
     whole: bool
+    infrared: dict[str, Any] | None
     _cutter: Cutter
     _engine: Engine
     _fill: Spool | None
@@ -77,12 +81,18 @@ class Found:
             self._cutter,
             self.mask,
             self._engine.inpainter,
+            self._recoverer(),
+            self.stats,
             self._fill,
             "none" if self.whole else self._options.grain,
             self._options.seed,
             self.plan.band,
         )
         return repair.rows(self._pool, self.parts, progress)
+
+    def _recoverer(self) -> Recoverer | None:
+        finder = self._engine.finder
+        return finder if isinstance(finder, Recoverer) else None
 
 
 @contextmanager
@@ -95,7 +105,7 @@ def find_artefacts(
     *,
     mask: Scan | None = None,
     exclude: Scan | None = None,
-    infrared: Scan | None = None,
+    infrared: InfraredRun | None = None,
 ) -> Iterator[Found]:
     """Probe, plan, survey and find; the result is valid within the context.
 
@@ -107,7 +117,7 @@ def find_artefacts(
         progress: told of each stage.
         mask: repair exactly this instead of looking for artefacts.
         exclude: areas never to touch.
-        infrared: the infrared plane, the size of the scan.
+        infrared: the infrared plane, whose engine takes the place of `engine` if it is of use.
 
     Raises:
         DarkroomError: as the stages do.
@@ -127,12 +137,19 @@ def find_artefacts(
         _same_size(scan, other)
     plan = make_plan(info, engine, machine)
     codec = Codec.of(info, float_white(scan))
-    cutter = Cutter(scan, codec, infrared)
+    cutter, report = Cutter(scan, codec), None
     scratch = Scratch(machine.scratch)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(plan.jobs))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
         stats = survey(scan, codec, options.polarity, pool)
+        if infrared is not None:
+            seen, report = judge(infrared, scan, codec, stats)
+            if seen.refusal is None:
+                engine, options, whole = infrared.engine, infrared.options, False
+                cutter = Cutter(scan, codec, seen.plane)
+                stats = replace(stats, infrared=seen.stats)
+                plan = make_plan(info, engine, machine)
 
         def spool(samples: int, dtype: object) -> Spool:
             made = scratch.spool(info.width, info.height, samples, np.dtype(dtype))  # type: ignore[call-overload]
@@ -161,6 +178,7 @@ def find_artefacts(
             parts,
             masked,
             whole,
+            report,
             cutter,
             engine,
             fill,

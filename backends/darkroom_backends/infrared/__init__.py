@@ -1,0 +1,1 @@
+"""Detection by the infrared channel that film scanners record."""

@@ -1,0 +1,130 @@
+"""Training data without a retoucher: the infrared channel says where the damage is.
+
+A network that will only ever see the picture learns from masks that the infrared backend made. The
+ground truth is the repair by the same backend: film brought back where it shows through, else an
+inpainter's guess, so that masks are to be trusted more than what is filled in.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+import numpy as np
+
+from darkroom.dataset.build import PARTS, Opened, Settings, build
+from darkroom.dataset.manifest import Manifest
+from darkroom.errors import DarkroomError, InputError
+from darkroom.geometry import Window
+from darkroom.io import open_scan
+from darkroom.options import INFRARED, CleanOptions, MachineOptions, OutputOptions
+from darkroom.pipeline.batch import find_scans
+from darkroom.pipeline.clean import clean_file
+from darkroom.pipeline.codec import Codec
+from darkroom.pipeline.survey import float_white
+from darkroom.scan import ColorProfile, Encoding, Pixels, Scan
+
+MAX_COVERAGE = 0.1  # of a frame that labels may mark; nothing is lost by dirtier frames than usual
+
+
+def build_from_infrared(
+    scans: Path,
+    root: Path,
+    settings: Settings,
+    machine: MachineOptions | None = None,
+    *,
+    advance: Callable[[str, int, int], None] = lambda photo, done, total: None,
+) -> tuple[Manifest, list[DarkroomError]]:
+    """Build a data set from scans with an infrared channel, in the file or beside it.
+
+    Tiles are what backends see: linear scans are stored gamma-encoded, in 16 bits.
+
+    Args:
+        scans: a scan, or a folder of them.
+        root: as for `darkroom.dataset.build.build`.
+        settings: likewise.
+        machine: memory and threads.
+        advance: told the photograph, and the pixels done and in all.
+
+    Returns:
+        The manifest, written, and the scans that failed, each with why: without infrared, with
+        infrared that mirrors the picture, or marked beyond a tenth of the frame.
+
+    Raises:
+        InputError: if no scan is usable.
+        OutputError: if the folder holds something else or cannot be written.
+    """
+    items = find_scans([scans])
+    wrong = [item.error for item in items if item.error is not None]
+    pairs = [(item.source, item.source) for item in items if item.error is None]
+    if not pairs:
+        raise wrong[0] if wrong else InputError(f"{scans}: no scans there")
+
+    @contextmanager
+    def opened(scan: Path, _: Path, settings: Settings) -> Iterator[Opened]:
+        with _labelled(scan, root, settings, machine or MachineOptions()) as three:
+            yield three
+
+    manifest, failed = build(
+        pairs, root, replace(settings, labels=INFRARED), opener=opened, advance=advance
+    )
+    return manifest, [*wrong, *failed]
+
+
+@contextmanager
+def _labelled(
+    path: Path, root: Path, settings: Settings, machine: MachineOptions
+) -> Iterator[Opened]:
+    """(scan, repair, mask), all open; what was written for it is removed afterwards."""
+    options = CleanOptions(backend=INFRARED, max_coverage=MAX_COVERAGE)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(dir=root / PARTS)))
+        repair, mask = folder / "repair.tif", folder / "mask.png"
+        output = OutputOptions(save_mask=mask, receipt=False)
+        clean_file(path, repair, options, machine=machine, output=output)
+        before, after, marked = (
+            stack.enter_context(open_scan(each, cache_bytes=settings.cache_bytes))
+            for each in (path, repair, mask)
+        )
+        codec = Codec.of(before.info, float_white(before))
+        if codec.linear or before.info.photometric == "miniswhite":
+            yield EncodedScan(before, codec), EncodedScan(after, codec), marked
+        else:
+            yield before, after, marked
+
+
+class EncodedScan:
+    """The picture of a scan as backends see it, in 16 bits; closes the scan with itself.
+
+    Args:
+        scan: the scan.
+        codec: its encoding.
+    """
+
+    def __init__(self, scan: Scan, codec: Codec) -> None:
+        self._scan, self._codec = scan, codec
+        self.info = replace(
+            scan.info,
+            extra=0,
+            extra_kinds=(),
+            dtype=np.dtype(np.uint16),
+            photometric="rgb" if scan.info.channels == 3 else "minisblack",
+            profile=ColorProfile(None, Encoding.GAMMA, "encoded for training"),
+        )
+
+    def read(self, window: Window) -> Pixels:
+        """uint16 (H, W, C), gamma-encoded."""
+        image = self._codec.encode(self._scan.read(window)[..., : self.info.channels])
+        return np.asarray(np.rint(image * np.float32(65535)), np.uint16)
+
+    def close(self) -> None:
+        """Close the scan."""
+        self._scan.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,133 @@
+"""The plane laid over the picture, and the model of clean film."""
+
+import numpy as np
+import pytest
+from rgbi import DYE_INFRARED
+from scipy import ndimage as ndi
+
+from darkroom import infrared as model
+from darkroom.geometry import Window
+from darkroom.pipeline.codec import Codec
+from darkroom.pipeline.infrared import find_shift, look
+from darkroom.pipeline.infrared_plane import InfraredPlane
+from darkroom.pipeline.memory import ArrayScan
+from darkroom.scan import Encoding, Tile
+
+
+def opened(frame):
+    """(picture, its codec, infrared, the frame's window)."""
+    encoding = Encoding.GAMMA if frame.encoded else Encoding.LINEAR
+    scan = ArrayScan(frame.damaged[..., :3], encoding)
+    return scan, Codec.of(scan.info), ArrayScan(frame.damaged[..., 3]), scan.info.window
+
+
+def test_log_light_is_the_logarithm_of_decoded_srgb_and_comes_back():
+    values = np.linspace(0.05, 1, 50, dtype=np.float32)
+    decoded = ((values.astype(np.float64) + 0.055) / 1.055) ** 2.4
+    assert np.allclose(model.log_light(values), np.log(decoded), atol=1e-5)
+    assert np.allclose(model.from_log_light(model.log_light(values)), values, atol=1e-6)
+    assert model.log_light(np.zeros(1, np.float32))[0] == pytest.approx(-7.09, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["slide", "negative"])
+@pytest.mark.parametrize("noise", [0.002, 0.02])
+def test_crosstalk_of_the_dyes_is_found(frame, kind, noise):
+    scan, codec, plane, whole = opened(frame(kind, noise))
+    seen = look(scan, codec, plane, whole)
+    assert seen.refusal is None
+    assert np.allclose(seen.stats.crosstalk, DYE_INFRARED[kind], atol=0.006)
+    # The lamp falls off by 6 % to the corners: 3 % along each axis.
+    assert seen.stats.shading[2] == pytest.approx(-0.031, abs=0.01)
+    assert seen.stats.shading[4] == pytest.approx(-0.031, abs=0.01)
+
+
+def test_noise_is_that_of_the_frame(frame):
+    fine, coarse = (look(*opened(frame(noise=n))).stats for n in (0.002, 0.02))
+    # Noise of 0.02 at a level of 0.75 is 0.024 of log infrared; fine scanners meet the floor.
+    assert np.median(coarse.noise) == pytest.approx(0.024, rel=0.25)
+    assert np.median(fine.noise) < 0.2 * np.median(coarse.noise)
+    assert np.median(coarse.mean_noise) < 0.6 * np.median(coarse.noise)
+
+
+@pytest.mark.parametrize("kind", ["slide", "inverted"])
+@pytest.mark.parametrize("noise", [0.002, 0.02])
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.6, -0.35), (3.4, -2.2)])
+def test_the_shift_is_found_to_a_fraction_of_a_pixel(frame, kind, noise, shift):
+    scan, codec, plane, whole = opened(frame(kind, noise, shift))
+    laid = InfraredPlane(plane, scan.info.width, scan.info.height)
+    assert np.allclose(find_shift(scan, codec, laid, whole), shift, atol=0.2)
+
+
+def test_no_shift_is_claimed_where_nothing_agrees(rng):
+    scan, other = (
+        ArrayScan(rng.integers(20_000, 40_000, (300, 300, n), np.uint16)) for n in (3, 1)
+    )
+    laid = InfraredPlane(other, 300, 300)
+    assert find_shift(scan, Codec.of(scan.info), laid, scan.info.window) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("kind", ["silver", "kodachrome"])
+def test_infrared_that_mirrors_the_picture_is_refused(frame, kind):
+    seen = look(*opened(frame(kind)))
+    assert "mirrors the picture" in seen.refusal
+
+
+def test_planes_that_hold_nothing_are_refused(frame, rng):
+    scan, codec, _, whole = opened(frame())
+    shape = (scan.info.height, scan.info.width)
+    opaque = ArrayScan(np.full(shape, 65535, np.uint16))
+    assert "same everywhere" in look(scan, codec, opaque, whole).refusal
+    foreign = ArrayScan(rng.integers(100, 60_000, shape, np.uint16))
+    assert "does not follow" in look(scan, codec, foreign, whole).refusal
+    square = ArrayScan(np.ones((100, 100), np.uint16))
+    assert "another shape" in look(scan, codec, square, whole).refusal
+
+
+def test_exponents_tell_inverted_film_from_film(frame):
+    straight = look(*opened(frame("negative"))).stats.exponents
+    inverted = look(*opened(frame("inverted"))).stats.exponents
+    assert all(0.7 < value < 1.5 for value in straight)
+    # Turning a negative of gamma 0.6 positive raises what dims it to -1/0.6.
+    assert all(-2.5 < value < -1.1 for value in inverted)
+
+
+def test_what_is_left_is_the_transmission_of_dust(frame):
+    made = frame(shift=(0.0, 0.0))
+    scan, codec, plane, whole = opened(made)
+    seen = look(scan, codec, plane, whole)
+    image = codec.encode(scan.read(whole))
+    tile = Tile(whole, whole, image, infrared=seen.plane.padded(whole))
+    lost = model.log_transmission(tile, seen.stats)
+    truth = np.log(made.damaged[..., 3] / made.clean[..., 3].astype(np.float64))
+    dusty = truth < -0.3
+    assert dusty.sum() > 100
+    assert abs(np.median(lost[truth > -0.002])) < 0.002
+    # Dust also dims the picture, and so what the dyes are thought to take: a tenth less is left.
+    assert np.median(lost[dusty] / truth[dusty]) == pytest.approx(0.92, abs=0.05)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (2.0, -3.0), (0.4, 0.7)])
+def test_the_plane_is_moved_and_alike_in_every_window(rng, shift):
+    values = ndi.gaussian_filter(rng.normal(0.5, 1.0, (120, 140)), 3.0)
+    values = (values - values.min()) / np.ptp(values)
+    laid = InfraredPlane(ArrayScan(values.astype(np.float32)), 140, 120, shift)
+    whole = laid.padded(Window(0, 0, 140, 120))
+    moved = ndi.shift(values, (-shift[1], -shift[0]), order=3, mode="mirror")
+    inner = (slice(8, -8), slice(8, -8))
+    assert np.abs(whole[inner] - moved[inner]).max() < 0.004
+    for window in (Window(3, 5, 40, 30), Window(70, 60, 33, 17)):
+        assert np.array_equal(laid.padded(window), whole[window.slices])
+
+
+@pytest.mark.parametrize("size", [(60, 70), (240, 280), (90, 105), (180, 210)])
+def test_planes_of_another_size_keep_their_darkest(rng, size):
+    dark = np.ones(size, np.float32)
+    places = [(int(y), int(x)) for y, x in rng.integers(2, min(size) - 2, (30, 2))]
+    for y, x in places:
+        dark[y, x] = 0.1
+    laid = InfraredPlane(ArrayScan(dark), 140, 120)
+    whole = laid.padded(Window(0, 0, 140, 120))
+    for y, x in places:
+        top, left = int(y * 120 / size[0]), int(x * 140 / size[1])
+        assert whole[top, left] == np.float32(0.1)
+    assert np.array_equal(laid.padded(Window(31, 17, 50, 44)), whole[17:61, 31:81])
