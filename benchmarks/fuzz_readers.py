@@ -173,9 +173,10 @@ def as_others_see_it(path: Path, scan: Scan) -> Pixels | None:
             return None  # libjpeg and LibRaw, by way of darkroom or of others
     except Exception:
         return None
-    if found is None or found.size != info.width * info.height * info.samples:
+    # Another order of the axes means that it takes damaged tags in another way.
+    if found is None or found.shape[:2] != (info.height, info.width):
         return None
-    if found.dtype != info.dtype:
+    if found.size != info.width * info.height * info.samples or found.dtype != info.dtype:
         return None
     return found.reshape(info.height, info.width, info.samples)
 

@@ -9,11 +9,14 @@ from rich.text import Text
 from darkroom.inspect.report import FileReport, PageReport
 
 MIB = 1 << 20
+KINDS = {"tiff": "TIFF", "png": "PNG", "jpeg": "JPEG", "raw": "camera raw"}
+STYLES = {"picture": "bold", "sensor data": "bold", "infrared": "magenta", "preview": "dim"}
 
 
 def draw(report: FileReport, *, verbose: bool) -> Iterator[object]:
     """Everything to print of one file, in order."""
-    yield Text(report.path, style="bold")
+    kind = KINDS.get(report.format, report.format)
+    yield Text.assemble((report.path, "bold"), f"  {kind}, {size(report.file_bytes)}")
     yield Padding(_pages(report.pages), (0, 0, 0, 2), expand=False)
     yield Padding(_facts(report), (0, 0, 0, 2), expand=False)
     for page in report.pages if verbose else ():
@@ -28,9 +31,10 @@ def _pages(pages: tuple[PageReport, ...]) -> Table:
         table.add_column(name, overflow="fold")
     for page in pages:
         stored = page.storage or f"{page.compression}, {page.photometric}"
+        stored = stored.removeprefix(f"{page.bits}-bit, ")  # has a column of its own
         table.add_row(
             page.label,
-            page.role,
+            Text(page.role, STYLES.get(page.role, "")),
             f"{page.width} x {page.height}",
             page.bits,
             ", ".join(page.samples),
@@ -56,9 +60,10 @@ def _facts(report: FileReport) -> Table:
     decoded = report.width * report.height * report.channels * report.bits // 8
     dpi = "not known" if report.dpi is None else " x ".join(f"{v:g}" for v in report.dpi)
     infrared = report.infrared.detail if report.infrared else "none"
+    assumed = ", so taken as gamma-encoded" if report.encoding == "unknown" else ""
     rows = {
         "picture": f"{report.width * report.height / 1e6:.1f} MP, {size(decoded)} decoded",
-        "encoding": f"{report.encoding}: {report.encoding_reason}",
+        "encoding": f"{report.encoding}: {report.encoding_reason}{assumed}",
         "profile": report.icc or "none",
         "dpi": dpi,
         "film": f"{report.film} (a guess): {report.film_reason}",
@@ -74,7 +79,7 @@ def _facts(report: FileReport) -> Table:
         if names:
             table.add_row(f"tags of {page.label}", ", ".join(names))
     if any(not tag.kept for page in report.pages for tag in page.tags):
-        table.add_row("", "* is not written again as a tag")
+        table.add_row("", "* is not written again")
     return table
 
 
@@ -90,4 +95,6 @@ def _tags(page: PageReport) -> Table:
 
 def size(count: int) -> str:
     """Bytes for a person."""
+    if count >= 1024 * MIB:
+        return f"{count / MIB / 1024:.1f} GiB"
     return f"{count / MIB:.1f} MiB" if count >= MIB else f"{max(1, count // 1024)} KiB"

@@ -57,8 +57,8 @@ def guess_film(scan: Scan) -> FilmGuess:
     brightest = light[high >= np.percentile(high, 98)]
     red, green, blue = (float(v) for v in np.maximum(np.median(brightest, axis=0), 1e-6))
     seen = (
-        f"{ordered:.0%} of the pixels have more red than green and more green than blue; where the "
-        f"film is clearest, red : green : blue is {red / blue:.1f} : {green / blue:.1f} : 1"
+        f"red > green > blue in {ordered:.0%} of the pixels; "
+        f"{red / blue:.1f} : {green / blue:.1f} : 1 where the film is clearest"
     )
     if ordered >= ORDERED and red / green >= MASK_RATIO and green / blue >= MASK_RATIO:
         return FilmGuess("colour negative", f"orange mask: {seen}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from darkroom.errors import UsageError
-from darkroom.inspect.report import InfraredReport, PageReport
+from darkroom.inspect.report import InfraredReport
 from darkroom.io import tiff_tags as T
 from darkroom.io.losses import planned_losses
 from darkroom.io.tiff_carry import carried_tags
@@ -27,7 +27,7 @@ def kept_by(info: ScanInfo, infrared: InfraredReport | None, icc: str | None) ->
     """What the cleaned file would hold besides the picture."""
     kept = [f"every sample outside the repairs, {8 * info.dtype.itemsize} bits"]
     if infrared and infrared.where != "file":
-        kept.append(f"infrared, as {infrared.where} where it was")
+        kept.append(f"infrared, as a {infrared.where} where it was")
     elif info.extra:
         kept.append(f"{info.extra} further sample{'s' * (info.extra > 1)}")
     if icc:
@@ -44,17 +44,9 @@ def kept_by(info: ScanInfo, infrared: InfraredReport | None, icc: str | None) ->
     return tuple(kept)
 
 
-def lost_by(
-    info: ScanInfo, pages: tuple[PageReport, ...], infrared: InfraredReport | None
-) -> tuple[str, ...]:
+def lost_by(info: ScanInfo, infrared: InfraredReport | None) -> tuple[str, ...]:
     """What the cleaned file would not hold."""
     lost = []
-    if info.format == "raw":
-        lost.append("the sensor's own samples (LibRaw develops them)")
-    previews = sum(page.role == "preview" for page in pages)
-    if previews:
-        text = f"{previews} preview{'s' * (previews > 1)}"
-        lost.append(f"{text} (showing the picture before cleaning)")
     if infrared and infrared.where == "file":
         lost.append(f"infrared ({Path(infrared.path).name} stays beside the source)")
     try:

@@ -42,9 +42,9 @@ def inspect_file(
 
 def _report(scan: Scan) -> FileReport:
     info = scan.info
-    infrared = _infrared(info)
     icc = profile_name(info.profile.icc)
-    pages = _pages(scan, infrared)
+    pages = _pages(scan)
+    infrared = _infrared(info, pages)
     film = _film(scan)
     return FileReport(
         path=str(info.path),
@@ -65,7 +65,7 @@ def _report(scan: Scan) -> FileReport:
         pages=pages,
         target=target_of(info.path),
         keeps=kept_by(info, infrared, icc),
-        loses=lost_by(info, pages, infrared),
+        loses=lost_by(info, infrared),
     )
 
 
@@ -76,16 +76,17 @@ def _film(scan: Scan) -> FilmGuess:
         return FilmGuess("unknown", str(error))
 
 
-def _infrared(info: ScanInfo) -> InfraredReport | None:
+def _infrared(info: ScanInfo, pages: tuple[PageReport, ...]) -> InfraredReport | None:
     """Where the plane is; one beside the scan that cannot be read is told of as such."""
     plane = info.infrared
     path = plane.path if plane else find_sidecar(info.path)
     if path is None:
         return None
     where = plane.where if plane else "file"
+    labels = [page.label for page in pages if page.role == "infrared"]
     details = {
-        "sample": f"sample {plane.index if plane else 0} of the picture (counted from 0)",
-        "page": f"page {plane.index if plane else 0} in reading order (counted from 0)",
+        "sample": f"sample {plane.index + 1 if plane else 0} of each pixel of the picture",
+        "page": f"page {', '.join(labels)}, a grey one with NewSubfileType 4",
         "file": f"{path.name} beside the scan",
     }
     try:
@@ -95,10 +96,13 @@ def _infrared(info: ScanInfo) -> InfraredReport | None:
     width, height = (scan.info.width, scan.info.height) if scan else (0, 0)
     if scan:
         scan.close()
-    return InfraredReport(where, details[where], str(path), width, height)
+    detail = details[where]
+    if (width, height) != (info.width, info.height):
+        detail += f", {width} x {height}"
+    return InfraredReport(where, detail, str(path), width, height)
 
 
-def _pages(scan: Scan, infrared: InfraredReport | None) -> tuple[PageReport, ...]:
+def _pages(scan: Scan) -> tuple[PageReport, ...]:
     """The pages of a file built like a TIFF; for others the one picture that they are."""
     info = scan.info
     with PositionedFile(info.path) as file:

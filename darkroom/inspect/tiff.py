@@ -82,7 +82,7 @@ def _page(
         disk_bytes=cost.disk if cost else 0,
         problem=problem,
         tags=tuple(
-            TagReport(t.code, tag_name(t), t.ifd, text, (t.ifd, t.code) in carried)
+            TagReport(t.code, T.tag_name(t.code, t.ifd), t.ifd, text, (t.ifd, t.code) in carried)
             for t, text in tags
         ),
     )
@@ -151,7 +151,11 @@ def exif_tags(info: ScanInfo, carried: Carried) -> list[TagReport]:
         return []
     return [
         TagReport(
-            t.code, tag_name(t), t.ifd, text, info.format == "png" or (t.ifd, t.code) in carried
+            t.code,
+            T.tag_name(t.code, t.ifd),
+            t.ifd,
+            text,
+            info.format == "png" or (t.ifd, t.code) in carried,
         )
         for t, text in _tags(tags, order)
     ]
@@ -179,14 +183,3 @@ def _text(tag: Tag, order: ByteOrder) -> str:
     else:
         text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
-
-
-def tag_name(tag: Tag) -> str:
-    """The name of a tag in the TIFF, EXIF or DNG specification."""
-    import tifffile
-
-    tables = {"exif": tifffile.TIFF.EXIF_TAGS, "gps": tifffile.TIFF.GPS_TAGS}
-    names = tables.get(tag.ifd, tifffile.TIFF.TAGS)
-    if tag.code in names:
-        return str(names[tag.code])
-    return T.tag_name(tag.code)

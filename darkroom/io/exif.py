@@ -49,8 +49,7 @@ def exif_of_tags(info: ScanInfo, losses: list[str], *, keep: frozenset[int] = fr
     tags = []
     if info.infrared and info.infrared.where == "page":
         losses.append("infrared page")
-    if others := info.storage.get("other_pages", 0):
-        losses.append(f"{others} further page{'s' * (others > 1)}")
+    losses += info.storage.get("left_out", ())
     for tag in info.metadata.tags:
         if tag.ifd != "image" or tag.code in T.EXIF_IMAGE_TAGS:
             tags.append(tag)

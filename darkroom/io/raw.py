@@ -1,12 +1,13 @@
 """Camera raw files, developed by LibRaw: 16 bits, linear, as bright as they were exposed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rawpy
+from threadpoolctl import threadpool_limits
 
 from darkroom.errors import InputError
 from darkroom.geometry import Window
@@ -17,10 +18,14 @@ from darkroom.io.ifd import parse_exif
 from darkroom.io.jpeg_header import segments
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.spooled import SpooledScan
+from darkroom.io.tiff_open import choose_picture
+from darkroom.io.tiff_open import left_out as pages_left_out
 from darkroom.io.tiff_pages import page_metadata, read_pages
 from darkroom.scan import ColorProfile, Encoding, Metadata, ScanInfo, Tag
 
 BYTES_A_PIXEL = 22  # the most that developing takes, measured: 16 for a mosaic, 22 for linear DNG
+SENSOR_LOST = "the sensor's own samples (LibRaw develops them)"
+XTRANS_PERIOD = 6  # rows after which the colour filters repeat
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's flip -> EXIF
 
 
@@ -38,7 +43,7 @@ def open_raw(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch)
     scratch.require_memory(path, needed, "LibRaw develops a raw file as a whole")
 
     def decode(spool: Spool) -> None:
-        with _libraw(path) as raw:
+        with _libraw(path) as raw, _reproducible(raw):
             pixels = raw.postprocess(
                 use_camera_wb=True,
                 no_auto_bright=True,
@@ -71,6 +76,19 @@ def _libraw(path: Path) -> Iterator[Any]:
         ) from error.__cause__
 
 
+def _reproducible(raw: Any) -> AbstractContextManager[Any]:
+    """Keeps LibRaw to one thread for X-Trans sensors.
+
+    With several, a few samples where its tiles meet come out differently from one run to the next
+    (seen with LibRaw 0.22.2).
+    """
+    pattern = raw.raw_pattern
+    if pattern is None or len(pattern) != XTRANS_PERIOD:
+        return nullcontext()
+    one: AbstractContextManager[Any] = threadpool_limits(1, user_api="openmp")
+    return one
+
+
 def _reason(error: Exception) -> str:
     text = error.args[0] if error.args else type(error).__name__
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
@@ -79,7 +97,7 @@ def _reason(error: Exception) -> str:
 def _describe(path: Path, raw: Any, max_pixels: int) -> ScanInfo:
     width, height = _developed_size(raw.sizes)
     check_size(path, width, height, max_pixels)
-    tags, order = _camera_tags(path, raw)
+    tags, order, left_out = _camera_tags(path, raw)
     return ScanInfo(
         path=path,
         format="raw",
@@ -95,7 +113,7 @@ def _describe(path: Path, raw: Any, max_pixels: int) -> ScanInfo:
         ),
         orientation=_ORIENTATIONS.get(raw.sizes.flip, 1),
         metadata=Metadata(tags=tuple(tags)),
-        storage={"byteorder": order},
+        storage={"byteorder": order, "left_out": (SENSOR_LOST, *left_out)},
         layout="camera raw, developed to linear 16-bit",
     )
 
@@ -110,22 +128,33 @@ def _developed_size(sizes: Any) -> tuple[int, int]:
     return width, height
 
 
-def _camera_tags(path: Path, raw: Any) -> tuple[list[Tag], str]:
-    """The EXIF tags of a raw file: its own where it is built like a TIFF, else its preview's."""
+def _camera_tags(path: Path, raw: Any) -> tuple[list[Tag], str, list[str]]:
+    """The tags of a raw file that hold for the developed picture too, and what is left out.
+
+    They are its own where it is built like a TIFF, else those of its preview.
+    """
+    left_out: list[str] = []
     try:
         with PositionedFile(path) as file:
-            page = read_pages(file)[0]
+            pages = read_pages(file)
+            page = pages[0]
             found, order = page_metadata(file, page), page.layout.order
+            left_out += pages_left_out(pages, choose_picture(path, pages), None)
     except Exception:
         try:
             thumb = raw.extract_thumb()
             if thumb.format != rawpy.ThumbFormat.JPEG:
-                return [], "<"
+                return [], "<", []
             blocks = (data for marker, data in segments(thumb.data) if marker == 0xE1)
             order, found = parse_exif(next(data for data in blocks if data[:4] == b"Exif"))
         except Exception:
-            return [], "<"
-    # The preview's resolution is not the picture's, and pointers would point nowhere.
-    dropped = {T.X_RESOLUTION, T.Y_RESOLUTION, T.RESOLUTION_UNIT}
-    keep = T.EXIF_IMAGE_TAGS - dropped
-    return [tag for tag in T.kept(found) if tag.ifd != "image" or tag.code in keep], order
+            return [], "<", []
+    keep = T.EXIF_IMAGE_TAGS | T.EP_TAGS | T.DNG_COLOUR
+    tags = T.kept(found)
+    other = [tag for tag in tags if tag.ifd == "image" and tag.code not in keep]
+    if other:
+        names = ", ".join(T.tag_name(tag.code) for tag in other)
+        left_out.append(f"tags of the raw data ({names})")
+    # The preview's resolution is not the picture's.
+    keep -= {T.X_RESOLUTION, T.Y_RESOLUTION, T.RESOLUTION_UNIT}
+    return [tag for tag in tags if tag.ifd != "image" or tag.code in keep], order, left_out

@@ -19,7 +19,7 @@ from darkroom.io.atomic import writing
 from darkroom.io.files import pread
 
 JOINED_SPAN = 2 << 20  # bytes
-RELEASE_SECONDS = 0.003
+RELEASE_SECONDS = 0.001
 _ZEROS = bytes(1 << 20)
 
 

@@ -32,6 +32,7 @@ def carried_tags(info: ScanInfo, losses: list[str]) -> tuple[ByteOrder, list[Tag
     """
     order: ByteOrder = info.storage.get("byteorder", "<")
     tags = list(info.metadata.tags)
+    losses += info.storage.get("left_out", ())
     if info.metadata.exif:
         try:
             order, found = parse_exif(info.metadata.exif)
@@ -44,8 +45,6 @@ def carried_tags(info: ScanInfo, losses: list[str]) -> tuple[ByteOrder, list[Tag
     present = {tag.code for tag in tags if tag.ifd == "image"}
     if info.resolution and T.X_RESOLUTION not in present:
         tags += _resolution_tags(info.resolution)
-    if others := info.storage.get("other_pages", 0):
-        losses.append(f"{others} further page{'s' * (others > 1)}")
     chunks = info.storage.get("png_chunks", {})
     losses += [f"PNG chunk {name}" for name in chunks if name not in ("pHYs", "tIME")]
     blocks = ((T.ICC, UNDEFINED, info.profile.icc), (T.XMP, BYTE, info.metadata.xmp))

@@ -107,7 +107,7 @@ def describe(file: PositionedFile, pages: list[Page], page: Page, max_pixels: in
         metadata=Metadata(tags=T.kept(tags), xmp=_bytes(main, T.XMP), iptc=_bytes(main, T.IPTC)),
         infrared=infrared,
         extra_kinds=_extra_kinds(page, channels, infrared),
-        storage={**storage(page), "other_pages": _other_pages(pages, page, infrared)},
+        storage={**storage(page), "left_out": left_out(pages, page, infrared)},
         layout=layout(page, dtype),
     )
 
@@ -212,12 +212,20 @@ def _may_be_infrared(page: Page, picture: Page) -> bool:
     return abs(ratio - 1.0) <= SAME_SHAPE
 
 
-def _other_pages(pages: list[Page], picture: Page, infrared: Plane | None) -> int:
-    """Number of pages that are no preview, and that a cleaned scan will not hold."""
+def left_out(pages: list[Page], picture: Page, infrared: Plane | None) -> tuple[str, ...]:
+    """A phrase each for the pages that a cleaned scan will not hold."""
     carried = {picture.number}
     if infrared and infrared.where == "page":
         carried.add(infrared.index)
-    return sum(page.number not in carried and not page.subfile & REDUCED for page in pages)
+    others = [bool(page.subfile & REDUCED) for page in pages if page.number not in carried]
+    previews, further = sum(others), len(others) - sum(others)
+    phrases = []
+    if previews:
+        text = f"{previews} preview{'s' * (previews > 1)}"
+        phrases.append(f"{text} (showing the picture before cleaning)")
+    if further:
+        phrases.append(f"{further} further page{'s' * (further > 1)}")
+    return tuple(phrases)
 
 
 def storage(page: Page) -> dict[str, Any]:
@@ -239,7 +247,10 @@ def layout(page: Page, dtype: np.dtype[Any]) -> str:
     """The storage of a page for a person to read."""
     columns, rows = page.segment_size
     parts = [f"{dtype.itemsize * 8}-bit{' float' if dtype.kind == 'f' else ''}"]
-    parts.append(f"tiles of {columns} x {rows}" if page.tiled else f"strips of {rows} rows")
+    strips = f"strips of {rows} row{'s' * (rows > 1)}"
+    if rows >= page.height:
+        strips = "one strip"
+    parts.append(f"tiles of {columns} x {rows}" if page.tiled else strips)
     parts.append(COMPRESSIONS[page.compression])
     if page.predictor > 1:
         parts.append(f"predictor {page.predictor}")

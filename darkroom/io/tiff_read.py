@@ -94,7 +94,7 @@ class TiffScan:
     def cost(self) -> ReadCost:
         """What reading takes."""
         if self._direct:
-            return ReadCost("read where the pixels lie", _JOINED_WHOLE)
+            return ReadCost("read where the pixels lie", min(_JOINED_WHOLE, self.info.nbytes))
         if not self.needs_spool:
             kind = "tiles" if self._page.tiled else "strips"
             most = max(self._cache_bytes, self.band_bytes)

@@ -30,22 +30,34 @@ DNG_MARKS = frozenset({DNG_VERSION, DNG_BACKWARD})
 STALE = {37724: "Photoshop layers, which hold the picture before cleaning"}
 LARGEST_VALUE = 64 << 20  # bytes; larger values are embedded originals, not metadata
 
-NAMES = {DESCRIPTION: "ImageDescription", MAKE: "Make", MODEL: "Model", SOFTWARE: "Software"}
-NAMES |= {DATE_TIME: "DateTime", ARTIST: "Artist", COPYRIGHT: "Copyright", PHOTOSHOP: "Photoshop"}
-NAMES |= {X_RESOLUTION: "XResolution", Y_RESOLUTION: "YResolution", 285: "PageName"}
-NAMES |= {RESOLUTION_UNIT: "ResolutionUnit", 316: "HostComputer", 269: "DocumentName"}
-NAMES |= {DNG_VERSION: "DNGVersion", DNG_BACKWARD: "DNGBackwardVersion", 50341: "PrintIM"}
-
 # Tags of the image directory that EXIF 2.3 knows, section 4.6.4; others do not belong there.
 EXIF_IMAGE_TAGS = frozenset(
     {DESCRIPTION, MAKE, MODEL, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, SOFTWARE}
     | {DATE_TIME, ARTIST, COPYRIGHT, 301, 316, 318, 319}
 )
+# What TIFF/EP (ISO 12234-2) puts into the image directory that holds for a developed picture too:
+# exposure, time, lens, light, and what else the photographer set.
+EP_TAGS = frozenset(
+    {33434, 33437, 34850, 34855, 36867, 36868, *range(37377, 37388), *range(37393, 37398)}
+)
+# DNG 1.7, chapter 4: camera, matrices, calibration, white point, illuminants. They tell of colours,
+# and nothing of how samples are stored.
+DNG_COLOUR = frozenset({50708, 50709, *range(50721, 50733), 50778, 50779, 50931, 50932})
+DNG_COLOUR |= {50964, 50965}
 
 
-def tag_name(code: int) -> str:
-    """A name for messages."""
-    return NAMES.get(code, f"tag {code}")
+def tag_name(code: int, ifd: str = "image") -> str:
+    """The name of a tag in the TIFF, EXIF or DNG specification, or its number.
+
+    Args:
+        code: tag number.
+        ifd: "image", "exif" or "gps".
+    """
+    import tifffile
+
+    tables = {"exif": tifffile.TIFF.EXIF_TAGS, "gps": tifffile.TIFF.GPS_TAGS}
+    names = tables.get(ifd, tifffile.TIFF.TAGS)
+    return str(names[code]) if code in names else f"tag {code}"
 
 
 def kept(tags: Iterable[Tag]) -> tuple[Tag, ...]:

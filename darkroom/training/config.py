@@ -16,6 +16,7 @@ SHARES = (
     "damaged",
     "hard",
     "photographs",
+    "enlarged",
     "clean",
     "synthetic",
     "negative",
@@ -51,6 +52,7 @@ class TrainConfig:
         damaged: share of crops centred on damage.
         hard: share of crops centred on narrow detail that is no damage.
         photographs: share of crops cut from clean photographs, where some are given.
+        enlarged: share of crops shown up to three times as large, as finer scans show the film.
         clean: share of crops in which the truth is given as the scan: nothing may be found.
         transplants: most artefacts of other pictures pasted into a crop, on 60 % of crops.
         synthetic: share of those that are drawn rather than transplanted.
@@ -83,6 +85,7 @@ class TrainConfig:
     damaged: float = 0.6
     hard: float = 0.0
     photographs: float = 0.25
+    enlarged: float = 0.0
     clean: float = 0.12
     transplants: int = 4
     synthetic: float = 0.3

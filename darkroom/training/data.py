@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from scipy import ndimage as ndi
 from darkroom.errors import InputError
 from darkroom.residue import EIGHT, artefact_mask, tone_corrected
 from darkroom.training.config import TrainConfig
-from darkroom.training.photographs import Photograph, cut, lookalikes
+from darkroom.training.photographs import Photograph, add_grain, cut, lookalikes
 from darkroom.training.trainable import CLEAN, DAMAGED, UNDECIDED, Batch
 
 Plane: TypeAlias = NDArray[np.float32]
@@ -34,6 +35,9 @@ SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
 PATCH = re.compile(r"(?P<photo>.+)\d-\d+")
 LEVELS = 255.0
 FAINT = 2.5  # levels; differences above it that are no artefact are left undecided
+LARGEST = 3.0  # times that crops are enlarged
+SHARP = 0.5  # share of those with an artefact that is as sharp as before
+COVERED = 0.3  # share of the grain that shows through damage
 BRIGHTEST = 12.0  # levels; artefacts that reach less are not transplanted
 
 
@@ -216,16 +220,21 @@ def lift_residues(pictures: Sequence[Picture], largest: int = 90) -> list[Residu
     return found
 
 
-def draw_artefact(rng: np.random.Generator) -> Plane:
-    """The opacity in [0, 1] of a speck, hair or scratch, (h, w)."""
+def draw_artefact(rng: np.random.Generator, size: float = 1.0) -> Plane:
+    """The opacity in [0, 1] of a speck, hair or scratch, (h, w).
+
+    Args:
+        rng: draws all about it.
+        size: times as large, or as wide.
+    """
     straight = rng.random() < 0.5
-    opacity = _speck(rng) if rng.random() < 1 / 3 else _thread(rng, straight=straight)
+    opacity = _speck(rng, size) if rng.random() < 1 / 3 else _thread(rng, size, straight=straight)
     soft = ndi.gaussian_filter(opacity, rng.uniform(0.3, 1.0)) * rng.uniform(0.15, 1.0)
     return np.asarray(soft, np.float32)
 
 
-def _speck(rng: np.random.Generator) -> Plane:
-    side = int(rng.integers(7, 22))
+def _speck(rng: np.random.Generator, size: float) -> Plane:
+    side = int(rng.integers(7, 22) * size)
     y, x = np.mgrid[:side, :side].astype(np.float32) - side / 2
     turn, squeeze = rng.uniform(0, np.pi), rng.uniform(0.35, 1)
     u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
@@ -235,20 +244,21 @@ def _speck(rng: np.random.Generator) -> Plane:
     return np.asarray(opacity, np.float32)
 
 
-def _thread(rng: np.random.Generator, *, straight: bool) -> Plane:
+def _thread(rng: np.random.Generator, size: float, *, straight: bool) -> Plane:
     side = int(rng.integers(24, 100))
     opacity = np.zeros((side, side), np.float32)
     heading = rng.uniform(0, 2 * np.pi)
     at = side / 2 - side / 3 * np.array([np.sin(heading), np.cos(heading)])
-    bend, half = 0.0 if straight else rng.normal(0, 0.04), rng.uniform(0.5, 1.3)
+    bend, half = 0.0 if straight else rng.normal(0, 0.04), rng.uniform(0.5, 1.3) * size
+    reach = int(half + 1.5)
     for _ in range(int(side * 0.7)):
         at = at + np.array([np.sin(heading), np.cos(heading)])
         heading += bend + (0.0 if straight else rng.normal(0, 0.06))
         y, x = int(at[0]), int(at[1])
-        if not (2 <= y < side - 2 and 2 <= x < side - 2):
+        if not (reach <= y < side - reach and reach <= x < side - reach):
             break
-        near = np.s_[y - 2 : y + 3, x - 2 : x + 3]
-        ys, xs = np.mgrid[y - 2 : y + 3, x - 2 : x + 3]
+        near = np.s_[y - reach : y + reach + 1, x - reach : x + reach + 1]
+        ys, xs = np.mgrid[near]
         away = np.hypot(ys - at[0], xs - at[1])
         opacity[near] = np.maximum(opacity[near], np.clip(half + 0.5 - away, 0, 1))
     return opacity
@@ -316,20 +326,26 @@ class CropSource:
     def crop(self, rng: np.random.Generator, number: int = 0) -> tuple[Plane, Plane, States]:
         """Scan, truth and state of one crop; `number` counts those of the whole run."""
         c = self.config
+        enlarged = bool(c.enlarged) and rng.random() < c.enlarged
+        side = round(c.crop / rng.uniform(1.2, LARGEST)) if enlarged else c.crop
         if self.photographs and rng.random() < c.photographs:
-            truth = cut(self.photographs, c.crop, rng)
+            truth = cut(self.photographs, side, rng)
             scan, state = truth.copy(), np.full(truth.shape, CLEAN, np.uint8)
         else:
-            scan, truth, state = self._film(rng, number)
+            scan, truth, state = self._film(rng, number, side)
         if c.transplants and rng.random() < 0.6:
             for _ in range(rng.integers(1, c.transplants + 1)):
                 self._damage(scan, state, rng)
+        if enlarged:
+            scan, truth, state = enlarge(scan, truth, state, c.crop, rng)
+            if rng.random() < SHARP:
+                self._cover(scan, state, draw_artefact(rng, c.crop / side), LEVELS, rng)
         turn = int(rng.integers(8)) if c.turns else 0
         return _dihedral(scan, turn), _dihedral(truth, turn), _dihedral(state, turn)
 
-    def _film(self, rng: np.random.Generator, count: int) -> tuple[Plane, Plane, States]:
+    def _film(self, rng: np.random.Generator, count: int, side: int) -> tuple[Plane, Plane, States]:
         number = self._in_turn(count) if self.config.epochs else _draw(self._picture_cdf, rng)
-        window = self._window(number, rng)
+        window = self._window(number, rng, side)
         picture = self.pictures[number]
         scan, truth = picture.scan[window].copy(), picture.truth[window].copy()
         state = picture.state[window].copy()
@@ -343,8 +359,8 @@ class CropSource:
         order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.pictures))
         return int(order[position])
 
-    def _window(self, number: int, rng: np.random.Generator) -> tuple[slice, slice]:
-        side, spots = self.config.crop, self.spots[number]
+    def _window(self, number: int, rng: np.random.Generator, side: int) -> tuple[slice, slice]:
+        spots = self.spots[number]
         height, width = self.pictures[number].scan.shape
         centred = rng.random()
         if self.config.damaged <= centred < self.config.damaged + self.config.hard:
@@ -361,6 +377,17 @@ class CropSource:
         """Add one artefact, in place, where none is yet."""
         drawn = not self.residues or rng.random() < self.config.synthetic
         plane, towards = self._drawn(rng) if drawn else self._transplant(rng)
+        self._cover(scan, state, plane, towards, rng)
+
+    def _cover(
+        self,
+        scan: Plane,
+        state: States,
+        plane: Plane,
+        towards: float | None,
+        rng: np.random.Generator,
+    ) -> None:
+        """Add levels, or an opacity in front of a level, somewhere nothing is yet."""
         height, width = plane.shape
         if height >= scan.shape[0] or width >= scan.shape[1]:
             return
@@ -394,6 +421,31 @@ class CropSource:
         if not brighter and rng.random() < 0.3:
             return np.clip(-change / np.maximum(under, 20), 0, 1), 0.0
         return change * np.float32(rng.uniform(0.5, 1.4)), None
+
+
+def enlarge(
+    scan: Plane, truth: Plane, state: States, side: int, rng: np.random.Generator
+) -> tuple[Plane, Plane, States]:
+    """A crop as a finer scan of the same film would show it: larger, softer, with its own grain.
+
+    Damage covers most of the grain below it.
+
+    Args:
+        scan: (h, w), as `truth` and `state`.
+        truth: without damage.
+        state: of each pixel.
+        side: of the result.
+        rng: draws the grain.
+    """
+    size = (side, side)
+    scan, truth = (
+        np.asarray(cv2.resize(p, size, interpolation=cv2.INTER_CUBIC), np.float32)
+        for p in (scan, truth)
+    )
+    state = np.asarray(cv2.resize(state, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    grain = add_grain(truth, rng) - truth
+    covered = np.where(state == DAMAGED, np.float32(COVERED), np.float32(1))
+    return scan + covered * grain, truth + grain, state
 
 
 def augment(batch: Batch, config: TrainConfig, generator: torch.Generator) -> Batch:

@@ -56,7 +56,8 @@ def as_bytes(image):
 
 
 def clean(image, **options):
-    return clean_array(as_bytes(image), CleanOptions(**({"grain": "none"} | options)))
+    defaults = {"backend": "classical", "grain": "none"}
+    return clean_array(as_bytes(image), CleanOptions(**(defaults | options)))
 
 
 def found_share(result, truth):

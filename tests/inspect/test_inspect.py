@@ -72,7 +72,7 @@ def test_what_is_kept_and_lost_is_what_clean_keeps_and_loses(tmp_path) -> None:
         "DNGVersion (the result is a TIFF, not a DNG)",
         "DNGBackwardVersion (the result is a TIFF, not a DNG)",
     )
-    assert "infrared, as page where it was" in report.keeps
+    assert "infrared, as a page where it was" in report.keeps
     assert report.dpi == (4000, 4000)
     names = {tag.name: tag.value for page in report.pages for tag in page.tags}
     assert names["ColorMatrix1"] == "0.8 -0.1 0 -0.2 0.9 0.1 0 0.1 0.7"

@@ -57,7 +57,7 @@ class Layout:
     @property
     def name(self) -> str:
         """A file name of its own."""
-        return "".join(c if c.isalnum() else "-" for c in self.title.lower()) + self.suffix
+        return "".join(c if c.isalnum() or c == "_" else "-" for c in self.title) + self.suffix
 
 
 # What the page of the picture says itself where the rest stands in the first directory.
@@ -480,7 +480,11 @@ def _camera(path: Path, size: tuple[int, int], pattern: tuple[tuple[int, ...], .
         preview = make_picture((16, 24, 3), "u1", seed=7)
         tif.write(preview, photometric="rgb", subfiletype=1, subifds=1, **options)
         tif.write(mosaic, photometric=CFA, subfiletype=0, extratags=filters, metadata=None)
-    return Expected(None, encoding="linear", tags={MAKE: "Nikon", MODEL: "LS-5000 ED"})
+    return Expected(None, encoding="linear", tags=_camera_kept())
+
+
+def _camera_kept() -> dict[int, Any]:
+    return {MAKE: "Nikon", MODEL: "LS-5000 ED", **_dng_kept("Camera 1")}
 
 
 BAYER = ((0, 1), (1, 2))
@@ -522,4 +526,4 @@ def _(path: Path, size: tuple[int, int]) -> Expected:
             compression="jpeg", planarconfig="contig", rowsperstrip=size[0], bitspersample=16,
             metadata=None,
         )  # fmt: skip
-    return Expected(None, encoding="linear", tags={MAKE: "Nikon", MODEL: "LS-5000 ED"})
+    return Expected(None, encoding="linear", tags=_camera_kept())

@@ -74,11 +74,33 @@ def test_the_cleaned_dng_says_that_it_is_linear(tmp_path) -> None:
     layout.write(tmp_path / "a.dng", (60, 80))
     losses = copy_scan(tmp_path / "a.dng", tmp_path / "b.tif")
     assert losses == [
+        "1 preview (showing the picture before cleaning)",
         "DNGVersion (the result is a TIFF, not a DNG)",
         "DNGBackwardVersion (the result is a TIFF, not a DNG)",
     ]
     with open_scan(tmp_path / "b.tif") as scan:
         assert scan.info.profile.encoding.value == "linear"
+
+
+def test_what_a_developed_raw_file_loses_is_named(tmp_path) -> None:
+    layout = next(one for one in LAYOUTS if one.title == "Camera raw, Bayer DNG with preview")
+    layout.write(tmp_path / "a.dng", (60, 80))
+    losses = copy_scan(tmp_path / "a.dng", tmp_path / "b.tif")
+    assert "the sensor's own samples (LibRaw develops them)" in losses
+    assert "1 preview (showing the picture before cleaning)" in losses
+    (tags,) = [loss for loss in losses if loss.startswith("tags of the raw data")]
+    assert "DNGVersion" in tags and "ColorMatrix1" not in tags
+
+
+def test_xtrans_develops_to_the_same_samples_every_time(tmp_path) -> None:
+    """LibRaw with several threads gives one of a few results."""
+    layout = next(one for one in LAYOUTS if one.title == "Camera raw, X-Trans DNG")
+    layout.write(tmp_path / "a.dng", (60, 80))
+    found = set()
+    for _ in range(8):
+        with open_scan(tmp_path / "a.dng") as scan:
+            found.add(scan.read(scan.info.window).tobytes())
+    assert len(found) == 1
 
 
 def test_infrared_that_was_called_alpha_is_written_as_unspecified(tmp_path) -> None:

@@ -73,7 +73,7 @@ def test_exiftool(written) -> None:
 
 
 def test_gimp(tmp_path) -> None:
-    """GIMP's loader takes the infrared sample for what it is told: no opacity."""
+    """GIMP opens it in full depth."""
     program = need("gimp")
     layout = next(one for one in LAYOUTS if one.title == "VueScan raw TIFF, 3 samples")
     layout.write(tmp_path / layout.name, (60, 80))

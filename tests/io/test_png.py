@@ -129,7 +129,7 @@ def test_what_png_cannot_carry_is_named(tmp_path) -> None:
     tags = (Tag(271, 2, 6, b"Nikon\0"), Tag(65000, 3, 1, b"\1\0"), Tag(34377, 7, 2, b"8B"))
     info = make_info(pixels, metadata=Metadata(tags=tags, iptc=b"\x1c\2"))
     _, losses = write_scan(tmp_path / "a.png", info, pixels)
-    assert losses == ["tag 65000", "Photoshop", "IPTC"]
+    assert losses == ["tag 65000", "ImageResources", "IPTC"]
 
 
 def test_gamma_chunks_tell_the_encoding(tmp_path) -> None:

@@ -11,6 +11,7 @@ from darkroom.training.data import (
     augment,
     digest,
     draw_artefact,
+    enlarge,
     find_pairs,
     lift_residues,
     load_picture,
@@ -114,6 +115,32 @@ def test_damage_is_where_scan_and_truth_differ(pictures):
         damaged += int((batch.state == DAMAGED).sum())
         assert set(batch.state.unique().tolist()) <= {CLEAN, DAMAGED, UNDECIDED}
     assert damaged > 50
+
+
+def test_enlarged_crops_keep_truth_and_damage_together(pictures, rng):
+    source = CropSource(pictures, replace(CONFIG, enlarged=1.0, transplants=0))
+    for step in range(6):
+        batch = source.batch(step)
+        assert batch.scan.shape == (4, 1, 64, 64)
+        off = (batch.scan - batch.truth).abs()
+        assert off[batch.state == CLEAN].max() < off[batch.state == DAMAGED].mean()
+    # A square of nine pixels becomes three times as wide and high, grain and all.
+    truth = np.full((30, 30), 100, np.float32)
+    scan, state = truth.copy(), np.zeros((30, 30), np.uint8)
+    scan[9:12, 9:12], state[9:12, 9:12] = 250, DAMAGED
+    scan, truth, state = enlarge(scan, truth, state, 90, rng)
+    assert np.argwhere(state == DAMAGED).min(0).tolist() == [27, 27]
+    assert (state == DAMAGED).sum() == 81
+    assert truth.std() > 0.01
+    assert abs(float((scan - truth)[27:36, 27:36].mean()) - 150) < 30
+
+
+def test_drawn_artefacts_grow_with_their_size():
+    def covered(size):
+        drawn = (draw_artefact(np.random.default_rng(i), size) for i in range(40))
+        return np.mean([(opacity > 0.05).sum() for opacity in drawn])
+
+    assert covered(3.0) > 2 * covered(1.0)
 
 
 def test_clean_crops_are_clean(pictures):

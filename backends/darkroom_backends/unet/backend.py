@@ -1,7 +1,8 @@
 """The gated U-Net as a restorer: tiles in, scores and fills out.
 
-Detection looks at luminance, whatever the scan has. The fill of a colour scan is made channel by
-channel, each with the damage that luminance showed, and only for tiles where there is any.
+The network looks at luminance, whatever the scan has. What it says of an artefact (where it is,
+what it lets through, what detail lies below) holds for every channel, so a colour scan costs one
+look; each channel brings its own surroundings. Tiles without damage are not filled.
 """
 
 from collections.abc import Sequence
@@ -16,14 +17,14 @@ from darkroom.errors import BackendError
 from darkroom.judging import LinearJudge, component_features
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
-from darkroom.scan import FrameStats, Tile
+from darkroom.scan import Float, FrameStats, Tile
 from darkroom.weights import fill_module, load_weights
 from darkroom_backends.unet.calibration import DEFAULT, thresholds
-from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig
+from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig, fill
 
 ARCHITECTURE = "unet"
 SHIPPED = "weights.safetensors"
-TILE = 768
+TILE = 1152
 BYTES_PER_PIXEL = 420  # peak of a pass, measured; see docs/model-card-unet.md
 
 
@@ -91,26 +92,18 @@ class UNetRestorer:
 
     @torch.inference_mode()
     def _restore(self, tile: Tile) -> Restoration:
-        logit, fill = self._run(tile.luminance()[None], None)
-        score = torch.sigmoid(logit)
-        channels = tile.image.shape[2]
-        if channels == 1:
-            filled = fill[0, 0].clamp(0, 1).cpu().numpy()[..., None]
-        elif float(score.max()) < self._low:
-            filled = tile.image
-        else:
-            planes = np.ascontiguousarray(np.moveaxis(tile.image, 2, 0))
-            made = [self._run(plane[None], score)[1][0, 0] for plane in planes]
-            filled = torch.stack(made, -1).clamp(0, 1).cpu().numpy()
-        return Restoration(score[0, 0].cpu().numpy(), filled)
-
-    def _run(
-        self, plane: np.ndarray, damaged: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        x = torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None].to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
-            logit, fill = self.module(x, damaged)
-        return logit.float(), fill.float()
+            seen = self.module.look(self._tensor(tile.luminance()[None, None]))
+        logit, detail, gate = (plane.float() for plane in seen)
+        score = torch.sigmoid(logit)
+        if float(score.max()) < self._low:
+            return Restoration(score[0, 0].cpu().numpy(), tile.image)
+        planes = self._tensor(np.moveaxis(tile.image, 2, 0)[:, None])
+        filled = fill(planes, score, detail, gate)[:, 0].clamp(0, 1)
+        return Restoration(score[0, 0].cpu().numpy(), filled.permute(1, 2, 0).cpu().numpy())
+
+    def _tensor(self, planes: Float) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(planes, np.float32)).to(self.device)
 
 
 def weights_file(options: UNetOptions) -> Path:

@@ -143,13 +143,17 @@ class GatedUNet(nn.Module):
         quarter = 2 * (c.encoder[1] + c.decoder[0]) + 3
         return 16 + 2 * half + 4 * quarter + 8 * (1 + 2 * sum(c.dilations))
 
-    def forward(self, x: Tensor, damaged: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logit of damage and value without it, (N, 1, H, W) each.
 
         Args:
             x: (N, 1, H, W), sides multiples of `STRIDE`, in [0, 1].
-            damaged: probability of damage to fill by, where it is known better than from x.
         """
+        logit, detail, gate = self.look(x)
+        return logit, fill(x, torch.sigmoid(logit.detach()), detail, gate)
+
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logit of damage, and what `fill` needs: detail and gate, (N, 1, H, W) each."""
         front = F.pixel_unshuffle(front_end(x), 2)
         e1 = self.encode1(F.relu(self.stem(front.contiguous(memory_format=torch.channels_last))))
         e2 = self.encode2(F.relu(self.down2(e1)))
@@ -158,9 +162,21 @@ class GatedUNet(nn.Module):
         d1 = self.decode1(F.relu(e1 + enlarge(self.up1(d2))))
         logit = F.pixel_shuffle(self.where(d1), 2)
         detail, gate = F.pixel_shuffle(self.detail(d1), 2).chunk(2, 1)
-        base = surroundings(x, torch.sigmoid(logit.detach()) if damaged is None else damaged)
-        # What the artefact let through: a share of the scan's own departure from the base.
-        return logit, base + 0.25 * detail + torch.tanh(gate) * (x - base)
+        return logit, detail, gate
+
+
+def fill(x: Tensor, damaged: Tensor, detail: Tensor, gate: Tensor) -> Tensor:
+    """Values without the damage, (N, 1, H, W).
+
+    Args:
+        x: (N, 1, H, W) in [0, 1]: the plane the network looked at, or others of the same picture.
+        damaged: (N or 1, 1, H, W), probability.
+        detail: (N or 1, 1, H, W), what to add to the mean of the surroundings.
+        gate: (N or 1, 1, H, W), how much of the scan's own departure from that mean is the
+            picture's, which the artefact let through (before `tanh`).
+    """
+    base = surroundings(x, damaged)
+    return base + 0.25 * detail + torch.tanh(gate) * (x - base)
 
 
 def enlarge(x: Tensor) -> Tensor:
