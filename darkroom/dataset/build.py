@@ -355,7 +355,7 @@ def _part(
             pair.registration.record(),
             pair.tone.record(),
         )
-        tiles = _cut(pair, mask, photo, root, settings, advance)
+        tiles = _cut(pair, photo, root, settings, advance, mask)
         part = {
             "pair": dataclasses.asdict(record),
             "tiles": [dataclasses.asdict(t) for t in tiles],
@@ -367,11 +367,11 @@ def _part(
 
 def _cut(
     pair: Pair,
-    mask: Scan | None,
     photo: str,
     root: Path,
     settings: Settings,
     advance: Callable[[str, int, int], None],
+    mask: Scan | None,
 ) -> list[TileRecord]:
     info, size = pair.scan.info, settings.size
     if min(info.width, info.height) < size:
