@@ -131,14 +131,14 @@ def _listed(table: Path) -> list[tuple[Path, Path]]:
 
 
 class Pair:
-    """A scan and its ground truth, opened, registered and matched in tone.
+    """A scan and its ground truth, opened, registered and, unless both have one, matched in tone.
 
     Raises:
         InputError: if one cannot be read, their kinds differ, or they do not align.
     """
 
-    def __init__(self, scan: Scan, truth: Scan, grey: bool) -> None:
-        self.scan, self.truth = scan, truth
+    def __init__(self, scan: Scan, truth: Scan, grey: bool, same_tone: bool = False) -> None:
+        self.scan, self.truth, self.same_tone = scan, truth, same_tone
         self.grey = grey or scan.info.channels == 1
         a, b = scan.info, truth.info
         if a.dtype != b.dtype or a.channels != b.channels:
@@ -212,7 +212,7 @@ class Pair:
     def read(self, window: Window) -> tuple[Array, Array]:
         """(scan, truth) under a window of the scan, (H, W, C) in the scan's type."""
         scan, truth = self._raw(window)
-        return scan, self.tone.correct(truth, self.scale)
+        return scan, truth if self.same_tone else self.tone.correct(truth, self.scale)
 
     def thumbnail_hash(self) -> str:
         """Perceptual hash of the truth: signs of the lowest 64 cosine coefficients but the mean."""
@@ -344,7 +344,7 @@ def _part(
         found: dict[str, Any] = json.loads(kept.read_text("utf-8"))
         return found
     with opener(scan, truth, settings) as (a, b, mask):
-        pair = Pair(a, b, settings.grey)
+        pair = Pair(a, b, settings.grey, same_tone=mask is not None)
         info = a.info
         record = PairRecord(
             photo,
@@ -355,7 +355,7 @@ def _part(
             pair.registration.record(),
             pair.tone.record(),
         )
-        tiles = _cut(pair, mask, photo, root, settings, advance)
+        tiles = _cut(pair, photo, root, settings, advance, mask)
         part = {
             "pair": dataclasses.asdict(record),
             "tiles": [dataclasses.asdict(t) for t in tiles],
@@ -367,11 +367,11 @@ def _part(
 
 def _cut(
     pair: Pair,
-    mask: Scan | None,
     photo: str,
     root: Path,
     settings: Settings,
     advance: Callable[[str, int, int], None],
+    mask: Scan | None,
 ) -> list[TileRecord]:
     info, size = pair.scan.info, settings.size
     if min(info.width, info.height) < size:

@@ -31,6 +31,12 @@ EDGE = 5.0  # an edge is that many times higher than the noise
 THINNEST = 0.5  # transmission that specks which exponents are measured on stay above
 LARGEST_SPECK = 900  # pixels, its rim included
 FEWEST_SPECKS = 12
+NEGATIVE_GAMMA = 0.6  # about that of all colour negative films
+# How far exponents stray from what is known, as shares: for linear samples, for encoded ones, whose
+# contrast somebody chose, and between the channels.
+LINEAR_DOUBT, ENCODED_DOUBT, CHANNEL_DOUBT = 0.1, 0.3, 0.1
+CLEAR_SIGN = 2.0  # standard errors from 0 by which specks show whether dust dims or brightens
+MEDIAN_ERROR = 1.2533  # of a median, in standard errors of the mean of normal values
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,18 +204,12 @@ def _second_look(
     levels, single, mean, edges, depths, changes = (
         np.concatenate(part) for part in zip(*seen, strict=True)
     )
-    exponents: tuple[float, ...] = ()
-    if len(depths) >= FEWEST_SPECKS:
-        exponents = tuple(_slope(change, depths) for change in changes.T)
-    elif codec.linear:
-        # Too little dust to measure; what dims light at all dims it about alike.
-        exponents = (round(1 / max(0.5, 1 - sum(stats.crosstalk)), 4),) * len(stats.crosstalk)
     return replace(
         stats,
         noise=model.noise_curve(levels, single, NOISE_LEVELS),
         mean_noise=model.noise_curve(levels, mean, NOISE_LEVELS),
         edges=float(np.percentile(edges, 90)) / 1.645 if len(edges) else 0.0,
-        exponents=exponents,
+        exponents=_exponents(codec.linear, sum(stats.crosstalk), depths, changes),
     )
 
 
@@ -264,9 +264,58 @@ def _thin_specks(image: Float, lost: Float, smooth: Float, noise: float) -> tupl
     return depth.astype(np.float32), np.stack(changes, axis=1).astype(np.float32)
 
 
-def _slope(change: Float, depth: Float) -> float:
-    """The weighted median of change over depth: the slope that outliers do not tilt."""
-    ratio, weight = change / depth, np.abs(depth)
-    order = np.argsort(ratio)
-    half = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
-    return round(float(ratio[order[half]]), 4)
+def _exponents(linear: bool, crosstalk: float, depths: Float, changes: Float) -> tuple[float, ...]:
+    """Change of each channel's log light with the log transmission of what lies on the film.
+
+    The frame has few specks and each is a poor witness, so that they only correct what is known:
+    dust dims light and infrared about alike, and a negative turned positive shows that raised to
+    the reciprocal of its gamma.
+
+    Args:
+        linear: whether the picture's samples are proportional to the light that came through.
+        crosstalk: sum of the channels'; it takes that share from the log transmission.
+        depths: float32 (n,), log transmissions of specks.
+        changes: float32 (n, C), their changes of log light.
+
+    Returns:
+        One for each channel; empty where the picture is encoded and specks do not show clearly
+        whether dust dims it or brightens it.
+    """
+    alike = 1 / max(0.5, 1 - crosstalk)
+    channels = changes.shape[1]
+    enough = len(depths) >= FEWEST_SPECKS
+    if not enough:
+        return (round(alike, 4),) * channels if linear else ()
+    ratios = changes / depths[:, None]
+    weights = np.abs(depths)
+    seen, error = _middle(ratios, np.repeat(weights[:, None], channels, axis=1))
+    error *= np.sqrt(channels)  # the channels of one speck are one witness
+    known, doubt = alike, LINEAR_DOUBT
+    if not linear:
+        if abs(seen) < CLEAR_SIGN * error:
+            return ()
+        known, doubt = alike * (1 if seen > 0 else -1 / NEGATIVE_GAMMA), ENCODED_DOUBT
+    joint = _combined((known, doubt * abs(known)), (seen, error))
+    own = [_middle(ratio, weights) for ratio in ratios.T]
+    between = CHANNEL_DOUBT * abs(joint)
+    return tuple(round(float(_combined((joint, between), channel)), 4) for channel in own)
+
+
+def _middle(ratios: Float, weights: Float) -> tuple[float, float]:
+    """The weighted median, which outliers do not tilt, and its standard error."""
+
+    def median(values: Float) -> float:
+        order = np.argsort(values, axis=None)
+        sums = np.cumsum(weights.ravel()[order])
+        return float(values.ravel()[order[np.searchsorted(sums, sums[-1] / 2)]])
+
+    middle = median(ratios)
+    spread = model.MAD_TO_SIGMA * median(np.abs(ratios - np.float32(middle)))
+    count = float(weights.sum()) ** 2 / float((weights**2).sum())
+    return middle, max(MEDIAN_ERROR * spread / np.sqrt(count), 1e-3)
+
+
+def _combined(known: tuple[float, float], seen: tuple[float, float]) -> float:
+    """The mean of two estimates, (value, standard error), each as sure as it is."""
+    a, b = known[1] ** -2, seen[1] ** -2
+    return (known[0] * a + seen[0] * b) / (a + b)
