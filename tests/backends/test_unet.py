@@ -1,5 +1,5 @@
 import itertools
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -114,13 +114,56 @@ def test_nothing_beyond_the_radius_matters(config, rng):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_results_do_not_depend_on_tile_size(restorer, stats, rng, channels):
+@pytest.mark.parametrize("dpi", [None, 4000.0])
+def test_results_do_not_depend_on_tile_size(restorer, stats, rng, channels, dpi):
+    stats = replace(stats, dpi=dpi)
     image = rng.random((150, 210, channels)).astype(np.float32)
     whole = restore_whole(restorer, stats, image, 512)
-    for core in (64, 104):
+    for core in (64, 112):
         tiled = restore_whole(restorer, stats, image, core)
         for a, b in zip(whole, tiled, strict=True):
             np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_at_half_the_scale_too(weights, stats, rng):
+    restorer = UNetRestorer(UNetOptions(weights=str(weights), scale=2))
+    image = rng.random((150, 210, 3)).astype(np.float32)
+    whole = restore_whole(restorer, stats, image, 512)
+    for core in (64, 112):
+        for a, b in zip(whole, restore_whole(restorer, stats, image, core), strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_scale_sees_what_is_twice_as_large(weights, stats, rng):
+    """The score of an enlarged picture at scale 2 is that of the picture, enlarged."""
+    small = rng.random((64, 64, 1)).astype(np.float32)
+    large = small.repeat(2, 0).repeat(2, 1)
+    inner = np.s_[16:48, 16:48]
+    window, twice = Window(0, 0, 64, 64), Window(0, 0, 128, 128)
+    fine = UNetRestorer(UNetOptions(weights=str(weights)))
+    coarse = UNetRestorer(UNetOptions(weights=str(weights), scale=2))
+    plain = fine.restore([Tile(window, window, small)], stats)[0].score
+    seen = coarse.restore([Tile(twice, twice, large)], stats)[0].score
+    means = seen.reshape(64, 2, 64, 2).mean((1, 3))
+    assert np.corrcoef(plain[inner].ravel(), means[inner].ravel())[0, 1] > 0.9
+    # By the file's resolution, too.
+    both = UNetRestorer(UNetOptions(weights=str(weights)))
+    sharp = replace(stats, dpi=4000.0)
+    assert np.array_equal(both.restore([Tile(twice, twice, large)], sharp)[0].score, seen)
+    with pytest.raises(ValueError, match="scale is 0 to 4"):
+        UNetOptions(scale=5)
+
+
+def test_the_weights_that_ship_heal_a_speck_and_leave_the_rest(rng):
+    sky = np.clip(130 + rng.normal(0, 2, (256, 256)), 0, 255).astype(np.uint8)
+    dirty = sky.copy()
+    dirty[100:104, 60:65] = 235
+    done = clean_array(dirty, CleanOptions(backend="unet", grain="none"))
+    assert done.mask[101, 62]
+    assert abs(int(done.image[101, 62]) - 130) < 12
+    assert (done.mask > 0).sum() < 80
+    kept = done.mask == 0
+    assert np.array_equal(done.image[kept], dirty[kept])
 
 
 def test_grey_and_grey_as_rgb_are_found_and_filled_alike(restorer, stats, rng):

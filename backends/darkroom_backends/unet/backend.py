@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from darkroom.errors import BackendError
 from darkroom.judging import LinearJudge, component_features
@@ -25,6 +26,8 @@ from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig, fi
 ARCHITECTURE = "unet"
 SHIPPED = "weights.safetensors"
 TILE = 1152
+COARSEST = 4
+FINE = 3000.0  # pixels per inch
 BYTES_PER_PIXEL = 420  # peak of a pass, measured; see docs/model-card-unet.md
 
 
@@ -34,13 +37,19 @@ class UNetOptions:
 
     Attributes:
         weights: a weights file; empty for the one that ships.
+        scale: how many times less wide and high the network sees the scan. At 2 it finds
+            artefacts twice as large, as fine scans show them, and no longer the least. 0 chooses
+            by the file's resolution: 2 from `FINE` pixels per inch, otherwise 1.
         bfloat16: "auto" (where the processor multiplies it natively), "on" or "off".
     """
 
     weights: str = ""
+    scale: int = 0
     bfloat16: str = "auto"
 
     def __post_init__(self) -> None:
+        if not 0 <= self.scale <= COARSEST:
+            raise ValueError(f"scale is 0 to {COARSEST}, not {self.scale}")
         if self.bfloat16 not in ("auto", "on", "off"):
             raise ValueError(f"bfloat16 is auto, on or off, not {self.bfloat16!r}")
 
@@ -61,9 +70,11 @@ class UNetRestorer:
         self._bfloat16 = {"on": True, "off": False}.get(
             options.bfloat16, native_bfloat16(self.device)
         )
+        self._scale = options.scale
+        largest = options.scale or 2
         self.contract = TileContract(
-            halo=self.module.radius,
-            multiple_of=STRIDE,
+            halo=self._reach(largest),
+            multiple_of=STRIDE * largest,
             tile=TILE,
             channels="any",
             workspace=BYTES_PER_PIXEL,
@@ -75,6 +86,14 @@ class UNetRestorer:
         """As validation calibrated them; they come with the weights."""
         return thresholds(self._table, sensitivity)
 
+    def _reach(self, scale: int) -> int:
+        """Pixels of the scan that matter to each side of one."""
+        # Interpolation looks a pixel further; sides have to stay multiples of the stride.
+        return (self.module.radius + (STRIDE // 2 if scale > 1 else 0)) * scale
+
+    def _scale_for(self, stats: FrameStats) -> int:
+        return self._scale or (2 if (stats.dpi or 0.0) >= FINE else 1)
+
     margin = 0
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
@@ -83,27 +102,61 @@ class UNetRestorer:
             return 1.0
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
         change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
-        features = component_features(crop.score, change, crop.mask)
+        scale = self._scale_for(stats)
+        # As large as the network saw it; of something tiny, all there is.
+        step = scale if crop.mask[::scale, ::scale].any() else 1
+        seen = slice(None, None, step)
+        features = component_features(
+            crop.score[seen, seen], change[seen, seen], crop.mask[seen, seen]
+        )
         return self._judge.confidence(features, sensitivity)
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
         """Scores and fills of tiles of equal size."""
-        return [self._restore(tile) for tile in tiles]
+        scale = self._scale_for(stats)
+        return [self._restore(tile, scale) for tile in tiles]
 
     @torch.inference_mode()
-    def _restore(self, tile: Tile) -> Restoration:
+    def _restore(self, tile: Tile, scale: int) -> Restoration:
+        # What only a larger scale would need is left out, and keeps the scan.
+        spare = max(0, _context(tile) - self._reach(scale))
+        height, width = tile.image.shape[:2]
+        inner = np.s_[spare : height - spare, spare : width - spare]
+        luminance = self._tensor(tile.luminance()[inner][None, None])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
-            seen = self.module.look(self._tensor(tile.luminance()[None, None]))
+            seen = self.module.look(reduce(luminance, scale))
         logit, detail, gate = (plane.float() for plane in seen)
-        score = torch.sigmoid(logit)
+        damaged = torch.sigmoid(logit)
+        score = np.zeros((height, width), np.float32)
+        score[inner] = expand(damaged, scale)[0, 0].cpu().numpy()
         if float(score.max()) < self._low:
-            return Restoration(score[0, 0].cpu().numpy(), tile.image)
-        planes = self._tensor(np.moveaxis(tile.image, 2, 0)[:, None])
-        filled = fill(planes, score, detail, gate)[:, 0].clamp(0, 1)
-        return Restoration(score[0, 0].cpu().numpy(), filled.permute(1, 2, 0).cpu().numpy())
+            return Restoration(score, tile.image)
+        planes = self._tensor(np.moveaxis(tile.image[inner], 2, 0)[:, None])
+        made = expand(fill(reduce(planes, scale), damaged, detail, gate), scale)[:, 0]
+        filled = tile.image.copy()
+        filled[inner] = made.clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+        return Restoration(score, filled)
 
     def _tensor(self, planes: Float) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(planes, np.float32)).to(self.device)
+
+
+def _context(tile: Tile) -> int:
+    """The least number of pixels that a tile shows beyond its core."""
+    core, read = tile.core, tile.read
+    return min(core.x - read.x, core.y - read.y, read.right - core.right, read.bottom - core.bottom)
+
+
+def reduce(planes: torch.Tensor, scale: int) -> torch.Tensor:
+    """Means of squares of `scale` pixels, (N, C, H, W)."""
+    return F.avg_pool2d(planes, scale) if scale > 1 else planes
+
+
+def expand(planes: torch.Tensor, scale: int) -> torch.Tensor:
+    """The inverse, by bilinear interpolation."""
+    if scale == 1:
+        return planes
+    return F.interpolate(planes, scale_factor=scale, mode="bilinear", align_corners=False)
 
 
 def weights_file(options: UNetOptions) -> Path:
@@ -117,7 +170,7 @@ def weights_file(options: UNetOptions) -> Path:
     shipped = Path(str(resources.files(__package__).joinpath(SHIPPED)))
     if not shipped.is_file():
         raise BackendError(
-            "no weights ship with the unet backend",
+            "the weights of the unet backend are not installed",
             hint="Train some with `darkroom train --arch unet` and give unet:weights=FILE.",
         )
     return shipped
