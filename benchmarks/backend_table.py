@@ -1,6 +1,6 @@
 """All backends on the hand-retouched film patches of one split, with intervals over photographs.
 
-    python benchmarks/backend_table.py DATA SPLIT.tsv --split test
+    python benchmarks/backend_table.py DATA SPLIT.tsv --split test [--unet FILE]
 
 Scores as the data set's own `score.py` does (which must lie in the folder above DATA) and prints a
 Markdown table. Intervals are 95 % percentile bootstraps over photographs: patches of one
@@ -39,17 +39,17 @@ RESAMPLED = 1000
 
 
 @cache
-def engine(backend, output, given):
-    """A loaded backend, once a process."""
+def engine(backend, settings, given):
+    """A loaded backend, once a process; `settings` are pairs of its own options."""
     from darkroom.options import CleanOptions
     from darkroom.pipeline.engine import load_engine
     from darkroom.plugins.manager import installed
 
-    options = CleanOptions(backend=backend, options={backend: {"output": output}} if output else {})
+    options = CleanOptions(backend=backend, options={backend: dict(settings)})
     return load_engine(options, "auto", installed(), mask_given=given)
 
 
-def rows_of(path, methods, scorer):
+def rows_of(path, methods, scorer, unet):
     """Score of one patch by each method."""
     import cv2
     import torch
@@ -76,12 +76,14 @@ def rows_of(path, methods, scorer):
         values = dict(METHODS[name])
         oracle = values.pop("oracle", False)
         mask = artefact_mask(*pair).astype(np.uint8) * 255 if oracle else None
-        output = values.get("options", {}).get("segnet", {}).get("output")
+        settings = dict(values.get("options", {}).get(values["backend"], {}))
+        if values["backend"] == "unet":
+            settings["weights"] = str(unet)
         result = clean_array(
             scan,
             CleanOptions(**values),
             mask=mask,
-            engine=engine(values["backend"], output, oracle),
+            engine=engine(values["backend"], tuple(settings.items()), oracle),
             machine=MachineOptions(jobs=1),
         )
         out.append(score(*pair, result.image.astype(np.float32)))
@@ -110,11 +112,14 @@ def main():
     parser.add_argument("split_file", type=Path)
     parser.add_argument("--split", default="test")
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--unet", type=Path, help="weights of the unet; its rows are left out else")
     parser.add_argument("--every", type=int, default=1, help="use only every Nth patch")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--families", action="store_true", help="sse_ratio of each family too")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if not args.unet:
+        args.methods = [m for m in args.methods if not m.startswith("unet")]
     with args.split_file.open() as stream:
         split = {row["photo"]: row for row in csv.DictReader(stream, delimiter="\t")}
     paths = [
@@ -125,7 +130,7 @@ def main():
     started = time.monotonic()
     scorer = args.data.resolve().parent
     with ProcessPoolExecutor(args.workers) as pool:
-        work = partial(rows_of, methods=args.methods, scorer=scorer)
+        work = partial(rows_of, methods=args.methods, scorer=scorer, unet=args.unet)
         rows = list(pool.map(work, paths, chunksize=4))
     sys.path.insert(0, str(scorer))
     from score import summary

@@ -1,7 +1,7 @@
 """Two figures of docs/model-card-unet.md: are scores probabilities, are clean frames left alone?
 
-    python benchmarks/unet_figures.py reliability DATA SPLIT.tsv --split test --plot reliability.png
-    python benchmarks/unet_figures.py clean DATA SPLIT.tsv --split test
+    python benchmarks/unet_figures.py reliability DATA SPLIT.tsv FILE --split test --plot plot.png
+    python benchmarks/unet_figures.py clean DATA SPLIT.tsv FILE --split test
 
 `reliability` sorts the pixels that the retoucher decided on by their score and counts how many are
 damaged. `clean` gives retouched pictures as scans and counts what changes nevertheless; faint dust
@@ -9,7 +9,6 @@ that the retoucher left counts too.
 """
 
 import argparse
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,7 @@ from darkroom.training.data import find_pairs, load_picture
 
 def show_reliability(args, pairs):
     """A table of scores and shares of damage, and its plot."""
-    shipped = resources.files("darkroom_backends.unet").joinpath("weights.safetensors")
-    _, trainable = load_trainable(args.weights or Path(str(shipped)), installed())
+    _, trainable = load_trainable(args.weights, installed())
     found = reliability(trainable, [load_picture(*pair) for pair in pairs])
     print("| score | damaged | pixels |\n|---|---|---|")
     for score, damaged, pixels in zip(found.score, found.damaged, found.pixels, strict=True):
@@ -46,9 +44,10 @@ def show_reliability(args, pairs):
 
 def show_clean(args, pairs):
     """The share of pixels changed in pictures that need no change."""
-    engine = load_engine(CleanOptions(backend="unet"), "auto", installed())
+    chosen = {"backend": "unet", "options": {"unet": {"weights": str(args.weights)}}}
+    engine = load_engine(CleanOptions(**chosen), "auto", installed())
     for sensitivity in args.sensitivity:
-        options = CleanOptions(backend="unet", sensitivity=sensitivity)
+        options = CleanOptions(**chosen, sensitivity=sensitivity)
         pixels = changed = pictures = 0
         for pair in pairs:
             truth = load_picture(*pair).truth
@@ -72,9 +71,9 @@ def main():
     parser.add_argument("what", choices=("reliability", "clean"))
     parser.add_argument("data", type=Path)
     parser.add_argument("split_file", type=Path)
+    parser.add_argument("weights", type=Path)
     parser.add_argument("--split", default="test")
     parser.add_argument("--every", type=int, default=1, help="use only every Nth patch")
-    parser.add_argument("--weights", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--sensitivity", type=float, nargs="*", default=[50.0])
     args = parser.parse_args()

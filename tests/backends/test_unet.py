@@ -154,18 +154,6 @@ def test_scale_sees_what_is_twice_as_large(weights, stats, rng):
         UNetOptions(scale=5)
 
 
-def test_the_weights_that_ship_heal_a_speck_and_leave_the_rest(rng):
-    sky = np.clip(130 + rng.normal(0, 2, (256, 256)), 0, 255).astype(np.uint8)
-    dirty = sky.copy()
-    dirty[100:104, 60:65] = 235
-    done = clean_array(dirty, CleanOptions(backend="unet", grain="none"))
-    assert done.mask[101, 62]
-    assert abs(int(done.image[101, 62]) - 130) < 12
-    assert (done.mask > 0).sum() < 80
-    kept = done.mask == 0
-    assert np.array_equal(done.image[kept], dirty[kept])
-
-
 def test_grey_and_grey_as_rgb_are_found_and_filled_alike(restorer, stats, rng):
     grey = rng.random((64, 64, 1)).astype(np.float32)
     window = Window(0, 0, 64, 64)

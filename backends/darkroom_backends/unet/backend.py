@@ -170,7 +170,7 @@ def weights_file(options: UNetOptions) -> Path:
     shipped = Path(str(resources.files(__package__).joinpath(SHIPPED)))
     if not shipped.is_file():
         raise BackendError(
-            "the weights of the unet backend are not installed",
+            "no weights ship with the unet backend",
             hint="Train some with `darkroom train --arch unet` and give unet:weights=FILE.",
         )
     return shipped

@@ -14,7 +14,7 @@ def darkroom_backends() -> list[BackendSpec]:
             kind="restorer",
             name="unet",
             factory=f"{HERE}.backend:UNetRestorer",
-            summary="Gated residual U-Net that finds and fills at once, trained on retouched film",
+            summary="Gated residual U-Net that finds and fills at once; train it first: no weights",
             options=f"{HERE}.backend:UNetOptions",
             requires=("torch", "safetensors"),
             inpainter="oliveira",
