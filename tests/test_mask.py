@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from skimage.measure import label, regionprops
 
 from darkroom.geometry import Window
-from darkroom.mask import Component, ComponentRules, cells, components, grow, pick
+from darkroom.mask import (
+    Component,
+    ComponentRules,
+    cells,
+    components,
+    grow,
+    marked_pixels,
+    pick,
+)
 
 
 def in_bands(image, rows):
@@ -76,3 +84,12 @@ def test_cells_cut_along_fixed_lines(x, y, width, height):
     assert sum(p.area for p in parts) == window.area
     assert all(p.x // 32 == (p.right - 1) // 32 for p in parts)
     assert all(p.y // 32 == (p.bottom - 1) // 32 for p in parts)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 64, 1003])
+def test_marked_pixels_are_found_wherever_they_lie(size) -> None:
+    rng = np.random.default_rng(size)
+    mask = np.where(rng.random(size) < 0.1, rng.integers(1, 256, size), 0).astype(np.uint8)
+    mask[-1:] = 255
+    assert np.array_equal(marked_pixels(mask), np.flatnonzero(mask))
+    assert np.array_equal(marked_pixels(mask.reshape(-1, 1)), np.flatnonzero(mask))

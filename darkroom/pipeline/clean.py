@@ -18,6 +18,7 @@ from darkroom.io import open_scan
 from darkroom.io.atomic import write_atomic
 from darkroom.io.registry import all_readers, all_writers
 from darkroom.io.scratch import Scratch
+from darkroom.mask import marked_pixels
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions
 from darkroom.pipeline.engine import Engine, load_engine
 from darkroom.pipeline.infrared_run import (
@@ -291,7 +292,7 @@ def _write(job: Job, scan: Scan, found: Found, receipt: Receipt, progress: Progr
             before = UntouchedDigest(scan.info.channels)
             hashed: Future[None] | None = None
             for _, old, new, mask in found.repaired(progress):
-                marked = np.flatnonzero(mask)
+                marked = marked_pixels(mask)
                 if hashed is not None:
                     hashed.result()
                 hashed = hashing.submit(before.update, old, marked)
@@ -329,7 +330,7 @@ def _read_back(job: Job, path: Path, found: Found, progress: Progress) -> str:
         digest = UntouchedDigest(info.channels)
 
         def look(window: Window) -> tuple[Window, Pixels, NDArray[np.intp]]:
-            return window, written.read(window), np.flatnonzero(found.mask.read(window))
+            return window, written.read(window), marked_pixels(found.mask.read(window))
 
         windows = bands(info.width, info.height, found.plan.band)
         with ThreadPoolExecutor(1) as pool:

@@ -18,7 +18,7 @@ from darkroom.pipeline.cutting import Cutter
 from darkroom.pipeline.detect import Find, mask_bands, replaces_frame
 from darkroom.pipeline.engine import Engine
 from darkroom.pipeline.infrared_run import InfraredRun, judge
-from darkroom.pipeline.plan import Plan, make_plan, tune_malloc
+from darkroom.pipeline.plan import Plan, make_plan, tune_malloc, tune_threads
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Repair
 from darkroom.pipeline.survey import float_white, survey
@@ -132,6 +132,7 @@ def find_artefacts(
         )
     cv2.setNumThreads(1)  # threads are ours; two layers of them only fight
     tune_malloc()
+    tune_threads()
     info = scan.info
     for other in (mask, exclude):
         _same_size(scan, other)

@@ -4,7 +4,9 @@ A sample of bands is read, so that tone, noise and film border are those of the 
 normalises by itself.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from darkroom.options import Polarity
 from darkroom.pipeline.codec import Codec
 from darkroom.scan import Float, FrameStats, Scan
 
-BANDS, BAND_ROWS = 24, 64
+BANDS, BAND_ROWS = 24, 32
 BINS = 1024
 NOISE_LEVELS = 16
 BORDER_SHARE = 0.15  # the holder is looked for in this share of each side
@@ -101,26 +103,30 @@ def find_frame(scan: Scan, codec: Codec, black: float, noise: float) -> Window:
         dark = middle <= black + 0.02 and high - low <= flat
         return bool(dark or low >= 0.999)
 
-    def trim(lines: list[Float]) -> int:
-        """Pixels of border along lines that follow one another inwards."""
-        end = next((i for i, line in enumerate(lines) if not is_border(line)), None)
-        if not end:
+    def trim(lines: Iterator[Float]) -> int:
+        """Pixels of border along lines that follow one another inwards; takes but those needed."""
+        depth, edge, first = 0, 0.0, None
+        for line in lines:
+            if not is_border(line):
+                first = line
+                break
+            depth, edge = depth + BORDER_STEP, float(np.median(line))
+        if first is None or not depth:
             return 0
-        edge = float(np.median(lines[end - 1]))
-        after = [float(np.median(line)) for line in lines[end : end + STEP_LINES]]
-        return end * BORDER_STEP if max(abs(v - edge) for v in after) >= STEP_HEIGHT else 0
+        after = [float(np.median(line)) for line in (first, *islice(lines, STEP_LINES - 1))]
+        return depth if max(abs(v - edge) for v in after) >= STEP_HEIGHT else 0
 
     def row(y: int) -> Float:
         return np.asarray(_luminance(scan, codec, Window(0, y, info.width, 1))[0])
 
     depth_y, depth_x = int(info.height * BORDER_SHARE), int(info.width * BORDER_SHARE)
     offsets = range(0, depth_y, BORDER_STEP)
-    top = trim([row(y) for y in offsets])
-    bottom = trim([row(info.height - 1 - y) for y in offsets])
+    top = trim(row(y) for y in offsets)
+    bottom = trim(row(info.height - 1 - y) for y in offsets)
     sampled = np.linspace(top, max(top, info.height - bottom - 1), 4 * BANDS).astype(int)
     strip = np.stack([row(int(y)) for y in sampled]).T
-    left = trim(list(strip[:depth_x:BORDER_STEP]))
-    right = trim(list(strip[::-1][:depth_x:BORDER_STEP]))
+    left = trim(iter(strip[:depth_x:BORDER_STEP]))
+    right = trim(iter(strip[::-1][:depth_x:BORDER_STEP]))
     return Window(left, top, info.width - left - right, info.height - top - bottom)
 
 
@@ -137,11 +143,11 @@ def _residues(luminance: Float) -> list[Float]:
     """For each luminance level, the responses of its pixels to the difference mask."""
     if min(luminance.shape) < 3:
         return [np.empty(0, np.float32)] * NOISE_LEVELS
-    rows = luminance[:-2] - 2 * luminance[1:-1] + luminance[2:]
-    response = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
-    # Every seventh pixel is plenty for a median and keeps neighbours apart.
-    response = np.abs(response.ravel()[::7]) / 6.0
-    level = luminance[1:-1, 1:-1].ravel()[::7] * NOISE_LEVELS
+    # Every seventh column is plenty for a median and keeps neighbours apart.
+    left, middle, right = (luminance[:, i : luminance.shape[1] - 2 + i : 7] for i in range(3))
+    columns = left - 2 * middle + right
+    response = np.abs(columns[:-2] - 2 * columns[1:-1] + columns[2:]).ravel() / 6.0
+    level = middle[1:-1].ravel() * NOISE_LEVELS
     level = np.minimum(level, NOISE_LEVELS - 1).astype(np.int8)
     return [response[level == i] for i in range(NOISE_LEVELS)]
 

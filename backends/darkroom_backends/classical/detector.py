@@ -22,7 +22,7 @@ FINE = 7  # side of the fine median, in pixels of that scale
 STEP = 4  # the coarse scale is this many times smaller
 COARSE = 9  # side of the coarse median, in coarse pixels
 LOCAL = 11  # side of the neighbourhood that deviation is measured against, in coarse pixels
-HALO = 64
+HALO = 48  # half the coarse median, half of `LOCAL`, and what interpolation adds to each
 MEAN_TO_SIGMA = 1.2533  # sqrt(pi / 2), of a normal distribution
 FLOOR_LEVEL = 0.6  # least local deviation, in units of the frame's noise
 FLOOR = 0.4 / 255  # and absolutely: below this 8-bit rounding rules
@@ -46,7 +46,8 @@ class ClassicalDetector:
 
     def detect(self, tile: Tile, stats: FrameStats) -> Float:
         """Deviation from the surroundings, in units of theirs, over `Z_MAX`."""
-        return deviation(tile.luminance(), stats.noise, stats.polarity) * np.float32(1 / Z_MAX)
+        score = deviation(tile.luminance(), stats.noise, stats.polarity)
+        return np.multiply(score, np.float32(1 / Z_MAX), out=score)
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """Confidence by the fitted trees; see `judge`."""
