@@ -2,8 +2,9 @@
 
 A network scores pixels. Whether to repair a component is a decision of its own, since a wrong
 repair of something large and bright costs more than many right ones of specks gain. The judge is
-a logistic regression on a few figures of the component's scores and of the change its repair would
-make, fitted on held-out pictures by `darkroom weights calibrate` and kept with the weights.
+a logistic regression on a few figures of the component's scores, of the change its repair would
+make, and of what else is found near by (dust seldom comes alone, a catch-light does), fitted on
+pictures by `darkroom weights calibrate` and kept with the weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,23 +25,31 @@ NAMES = (
     "change_max",
     "change_signed",
     "change_energy",
+    "company",
+    "company_energy",
 )
 SURE = 0.9
 LEVELS = 255.0
+SURROUNDINGS = 64  # pixels to each side of a component in which company counts
 
 
-def component_features(score: Float, change: Float, mask: Bytes) -> Float:
+def component_features(score: Float, change: Float, mask: Bytes, low: float) -> Float:
     """float32 (len(NAMES),): what the judge goes by.
 
-    Scores count as log-odds; areas, length and energy as logarithms. Only pixels under the mask
-    are looked at.
+    Scores count as log-odds; areas, length, energy and company as logarithms.
 
     Args:
         score: float32 (H, W) in [0, 1].
-        change: float32 (H, W), scan less fill, both in [0, 1].
+        change: float32 (H, W), scan less fill, both in [0, 1]; read where the score is `low` or
+            more.
         mask: uint8 (H, W), 255 in the component.
+        low: score from which a pixel belongs to a candidate.
     """
+    near = surroundings(mask)
+    score, change, mask = score[near], change[near], mask[near]
     inside = mask > 0
+    others = (score >= low) & ~inside
+    per_pixel = 10_000 / score.size  # as much as there would be on 100 x 100 pixels
     # Scores are kept in bytes: the outermost are as sure as half a step allows.
     sure = np.clip(score[inside], 0.5 / 255, 254.5 / 255)
     odds, changed = np.log(sure / (1 - sure)), change[inside]
@@ -57,9 +66,21 @@ def component_features(score: Float, change: Float, mask: Bytes) -> Float:
             np.abs(changed).max(),
             changed.mean(),
             np.log1p(LEVELS**2 * (changed**2).sum()),
+            np.log1p(per_pixel * score[others].sum()),
+            np.log1p(per_pixel * LEVELS**2 * (score[others] * change[others] ** 2).sum()),
         ),
         np.float32,
     )
+
+
+def surroundings(mask: Bytes) -> tuple[slice, slice]:
+    """(rows, columns) of the marked pixels and `SURROUNDINGS` around, as far as they are there."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    down, right = (
+        slice(max(0, int(at[0]) - SURROUNDINGS), int(at[-1]) + SURROUNDINGS + 1)
+        for at in (rows, columns)
+    )
+    return down, right
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +88,16 @@ class LinearJudge:
     """A logistic regression and the bar it sets at each sensitivity.
 
     Attributes:
-        coefficients: of each of `NAMES`.
+        coefficients: of each of `names`.
         intercept: log-odds to start from.
         bars: (sensitivity, log-odds needed), sensitivities rising, bars falling.
+        names: of the features it goes by, all of them or some.
     """
 
     coefficients: tuple[float, ...]
     intercept: float
     bars: tuple[tuple[float, float], ...]
+    names: tuple[str, ...] = NAMES
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "LinearJudge":
@@ -83,26 +106,28 @@ class LinearJudge:
         Raises:
             ValueError: it was fitted for other features, or is malformed.
         """
-        if tuple(table.get("features", ())) != NAMES:
+        names = tuple(table.get("features", ()))
+        if not set(names) <= set(NAMES):
             raise ValueError("the judge was fitted for other features")
         coefficients = tuple(float(c) for c in table["coefficients"])
         bars = tuple((float(s), float(b)) for s, b in table["bars"])
-        if len(coefficients) != len(NAMES) or not bars:
+        if len(coefficients) != len(names) or not names or not bars:
             raise ValueError("malformed judge")
-        return cls(coefficients, float(table["intercept"]), bars)
+        return cls(coefficients, float(table["intercept"]), bars, names)
 
     def table(self) -> dict[str, Any]:
         """As JSON values."""
         return {
-            "features": list(NAMES),
+            "features": list(self.names),
             "coefficients": list(self.coefficients),
             "intercept": self.intercept,
             "bars": [list(bar) for bar in self.bars],
         }
 
     def log_odds(self, features: Float) -> Float:
-        """Log-odds that a repair is worth it: () for features (n,), (m,) for (m, n)."""
-        odds = features @ np.asarray(self.coefficients) + self.intercept
+        """Log-odds that a repair is worth it: () for all features (n,), (m,) for (m, n)."""
+        own = features[..., [NAMES.index(name) for name in self.names]]
+        odds = own @ np.asarray(self.coefficients) + self.intercept
         return np.asarray(odds, np.float32)
 
     def bar(self, sensitivity: float) -> float:

@@ -165,7 +165,7 @@ def marked_pixels(mask: Bytes) -> NDArray[np.intp]:
     hit = np.flatnonzero(flat[:whole].view(np.uint64)) * 8
     found = (hit[:, None] + np.arange(8)).reshape(-1)
     found = np.concatenate([found, np.arange(whole, len(flat))])
-    return found[flat[found] > 0]
+    return np.asarray(found[flat[found] > 0], np.intp)
 
 
 def cells(window: Window, side: int) -> Iterator[Window]:

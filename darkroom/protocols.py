@@ -70,8 +70,9 @@ class ComponentJudge(Protocol):
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """Confidence in [0, 1] that the component in `crop.mask` is an artefact.
 
-        `crop.read` is the component's bounding box and `margin` pixels around it; `crop.score`
-        and `crop.fill` are there for a restorer. Components at or above 0.5 are repaired.
+        `crop.read` is the component's bounding box and `margin` pixels around it. For a restorer
+        it ends with the image, and `crop.score` and `crop.fill` are there; the fill is only where
+        there are candidates. Components at or above 0.5 are repaired.
         """
 
 

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from darkroom.judging import NAMES, LinearJudge, component_features, fit, leave_one_out
+from darkroom.judging import (
+    NAMES,
+    SURROUNDINGS,
+    LinearJudge,
+    component_features,
+    fit,
+    leave_one_out,
+)
 
 
 def component(side: int, score: float, change: float) -> np.ndarray:
@@ -12,7 +19,7 @@ def component(side: int, score: float, change: float) -> np.ndarray:
     mask = np.zeros(shape, np.uint8)
     mask[2:-2, 2:-2] = 255
     return component_features(
-        np.where(mask, score, 0.1).astype(np.float32), np.full(shape, change, np.float32), mask
+        np.where(mask, score, 0.1).astype(np.float32), np.full(shape, change, np.float32), mask, 0.3
     )
 
 
@@ -25,13 +32,46 @@ def test_features_say_what_their_names_say():
     assert of["change_energy"] == pytest.approx(np.log1p(16 * 51**2), rel=1e-4)
 
 
-def test_features_look_at_nothing_but_the_component():
+def test_all_but_company_looks_at_nothing_but_the_component():
     mask = np.zeros((9, 9), np.uint8)
     mask[3:6, 3:6] = 255
     score, change = np.full((2, 9, 9), 0.6, np.float32)
-    before = component_features(score, change, mask)
+    before = component_features(score, change, mask, 0.3)
     score[mask == 0], change[mask == 0] = 0.99, -1
-    assert np.array_equal(before, component_features(score, change, mask))
+    after = component_features(score, change, mask, 0.3)
+    company = [name.startswith("company") for name in NAMES]
+    assert np.array_equal(before == after, np.invert(company))
+
+
+def test_company_is_what_else_is_found_within_reach():
+    side = 3 * SURROUNDINGS
+    mask = np.zeros((side, side), np.uint8)
+    mask[SURROUNDINGS : SURROUNDINGS + 4, SURROUNDINGS : SURROUNDINGS + 4] = 255
+    score, change = np.zeros((2, side, side), np.float32)
+    score[mask > 0], change[mask > 0] = 0.9, 0.1
+
+    def company():
+        of = dict(zip(NAMES, component_features(score, change, mask, 0.5), strict=True))
+        return of["company"], of["company_energy"]
+
+    score[2 * SURROUNDINGS + 4 :] = 0.9  # out of reach
+    assert company() == (0, 0)
+    score[:10, :10] = 0.4  # no candidate
+    assert company() == (0, 0)
+    score[:10, :10], change[:10, :10] = 0.8, 0.2
+    share = 10_000 / (2 * SURROUNDINGS + 4) ** 2
+    assert company() == pytest.approx(
+        (np.log1p(share * 80), np.log1p(share * 80 * 51**2)), rel=1e-4
+    )
+
+
+def test_a_judge_may_go_by_some_features_only(rng):
+    features, _ = candidates(rng)
+    table = {"features": ["length"], "coefficients": [2.0], "intercept": 1, "bars": [[50, 0]]}
+    judge = LinearJudge.of(table)
+    assert np.allclose(judge.log_odds(features), 2 * features[:, NAMES.index("length")] + 1)
+    with pytest.raises(ValueError, match="other features"):
+        LinearJudge.of(table | {"features": ["colour"]})
 
 
 def candidates(rng: np.random.Generator, count: int = 400):
@@ -83,9 +123,9 @@ def test_too_little_to_fit_on_is_an_error(rng):
         fit(features, np.zeros(20, np.float32), np.ones(20))
 
 
-def test_a_table_of_other_features_is_refused():
+def test_a_malformed_table_is_refused():
     table = LinearJudge((0.0,) * len(NAMES), 0.0, ((50.0, 0.0),)).table()
-    with pytest.raises(ValueError, match="other features"):
-        LinearJudge.of(table | {"features": ["score_max"]})
     with pytest.raises(ValueError, match="malformed"):
         LinearJudge.of(table | {"coefficients": [1.0]})
+    with pytest.raises(ValueError, match="malformed"):
+        LinearJudge.of(table | {"features": ["score_max"]})

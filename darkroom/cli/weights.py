@@ -72,7 +72,10 @@ def calibrate(
     split: Annotated[
         Path | None, typer.Option(help="Table of photographs and their parts: one pool, re-split.")
     ] = None,
-    part: Annotated[str, typer.Option(help="Part to choose thresholds on.")] = "val",
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="Part to choose thresholds on. Repeatable. [default: val]"),
+    ] = None,
     judge: Annotated[
         bool, typer.Option("--judge/--no-judge", help="Fit a judge, or choose thresholds alone.")
     ] = True,
@@ -83,7 +86,8 @@ def calibrate(
     from darkroom.training import calibrate as work
     from darkroom.training.data import find_pairs, groups_of, load_picture
 
-    pictures = [load_picture(*pair) for pair in find_pairs(data, part, split)]
+    pairs = [pair for name in part or ["val"] for pair in find_pairs(data, name, split)]
+    pictures = [load_picture(*pair) for pair in pairs]
     if dry_run:
         _, trainable = work.load_trainable(file, installed())
         sweep = work.measure(trainable, pictures, work.FINE)

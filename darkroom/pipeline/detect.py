@@ -79,6 +79,8 @@ class Find:
         self._painter = Painter(mask)
         self._examiner = Examiner(finder, stats, options)
         self._turns = turns(finder)
+        # What a restorer's judge sees around a candidate is known when all tiles are scored.
+        self._late = fill is not None
 
     def run(self, pool: ThreadPoolExecutor, progress: Progress) -> None:
         """Fill the mask with the components that are artefacts.
@@ -96,7 +98,8 @@ class Find:
             return
         rows = self._scored_rows(pool, progress)
         limits = self._examiner.low, self._examiner.high
-        for component in components(rows, info.width, *limits):
+        found = components(rows, info.width, *limits)
+        for component in list(found) if self._late else found:
             if self._examiner.admits(component) and not self._in_one_tile(component):
                 mark = self._examine(component)
                 if mark is not None:
@@ -108,7 +111,8 @@ class Find:
         grid, info = self._plan.grid, self._cutter.scan.info
         near = component.window.grow(1).clip(info.width, info.height)
         return (
-            self._examiner.margin <= grid.halo
+            not self._late
+            and self._examiner.margin <= grid.halo
             and near.x // grid.side == (near.right - 1) // grid.side
             and near.y // grid.side == (near.bottom - 1) // grid.side
         )
@@ -175,7 +179,7 @@ class Find:
             component = found.shift(tile.core.x, tile.core.y)
             if self._examiner.admits(component) and self._in_one_tile(component):
                 own = score[found.window.slices]
-                crop = partial(self._crop, partial(part_of, tile, component.window), component, own)
+                crop = partial(self._crop, partial(part_of, tile, component.window))
                 with SMALL_WORK:
                     mark = self._examiner.examine(component, own, crop)
                 marks.append(mark)
@@ -188,27 +192,23 @@ class Find:
             return self._cutter.tile(component.window, read, self._finder.contract.channels, shape)
 
         score = self._scores.read(component.window)[..., 0]
-        crop = partial(self._crop, cut, component, score)
-        return self._examiner.examine(component, score, crop)
+        return self._examiner.examine(component, score, partial(self._crop, cut))
 
     def _crop(
         self,
         cut: Callable[[Window, Bytes], Tile],
-        component: Component,
-        score: Bytes,
         read: Window,
         shape: Bytes,
     ) -> Tile:
         """What a judge sees of a component: the scan and, of a restorer, its score and fill."""
-        tile = cut(read, shape)
         if self._fill is None:
-            return tile
-        inner = component.window.relative_to(read).slices
-        filled = self._cutter.codec.encode(self._fill.read(component.window))
-        whole = np.zeros(shape.shape, np.float32)
-        fill = np.zeros((*shape.shape, filled.shape[2]), np.float32)
-        whole[inner], fill[inner] = score / np.float32(255), filled
-        return replace(tile, score=whole, fill=fill)
+            return cut(read, shape)
+        info = self._cutter.scan.info
+        inside = read.clip(info.width, info.height)
+        tile = cut(inside, shape[inside.relative_to(read).slices])
+        score = self._scores.read(inside)[..., 0] * np.float32(1 / 255)
+        fill = self._cutter.codec.encode(self._fill.read(inside))
+        return replace(tile, score=score, fill=fill)
 
     def _keep_fill(self, tile: Tile, score: Float, fill: Float) -> None:
         """Stores the repair of a tile that has something to repair."""

@@ -76,7 +76,7 @@ class Examiner:
         inner = component.window.relative_to(read).slices
         shape[inner] = REPAIR * pick(score, self.low, component.start).view(np.uint8)
         if self._judge is None and self._refiner is None:
-            return Marked(read, grow(shape, self._contract.grow))
+            return self._grown(component, read, shape)
         tile = crop(read, shape)
         try:
             asked = self._options.sensitivity
@@ -86,4 +86,9 @@ class Examiner:
                 return Marked(read, self._refiner.refine(tile, self._stats))
         except Exception as error:
             raise backend_failed(self._options.backend, error, component.window) from error
-        return Marked(read, grow(shape, self._contract.grow))
+        return self._grown(component, read, shape)
+
+    def _grown(self, component: Component, read: Window, shape: Bytes) -> Marked:
+        """The component as far as the contract lets it grow."""
+        near = component.window.grow(self._contract.grow)
+        return Marked(near, grow(shape[near.relative_to(read).slices], self._contract.grow))

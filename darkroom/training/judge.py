@@ -15,7 +15,6 @@ from scipy import ndimage as ndi
 
 from darkroom.judging import NAMES, LinearJudge, component_features, fit, leave_one_out
 from darkroom.residue import EIGHT, MIN_PIXELS
-from darkroom.scan import Bytes
 from darkroom.training.data import LEVELS, Picture
 from darkroom.training.trainable import DAMAGED, Trainable
 from darkroom.training.validate import (
@@ -77,18 +76,19 @@ def propose(trainable: Trainable, picture: Picture, low: float) -> Proposal:
     fill = np.rint(fill * LEVELS).clip(0, LEVELS).astype(np.float32)
     labels, _ = ndi.label(score >= low, EIGHT)
     scan, truth = picture.scan, picture.truth
+    change, mask = (scan - fill).astype(np.float32), np.zeros(scan.shape, np.uint8)
     near = ndi.binary_dilation(picture.state == DAMAGED, EIGHT, iterations=NEAR)
     features, gain, false, kept = [], [], [], np.zeros_like(labels)
     for number, box in enumerate(ndi.find_objects(labels), 1):
         own = labels[box] == number
         if own.sum() < MIN_PIXELS:
             continue
-        mask: Bytes = own.astype(np.uint8) * np.uint8(255)
-        change = (scan[box] - fill[box]).astype(np.float32)
-        features.append(component_features(score[box], change / LEVELS, mask))
+        mask[box][own] = 255
+        features.append(component_features(score, change / LEVELS, mask, low))
+        mask[box][own] = 0
         before, after = (scan[box] - truth[box])[own], (fill[box] - truth[box])[own]
         gain.append((before**2).sum() - (after**2).sum())
-        plain = own & (np.abs(change) >= FALSE_CHANGE)
+        plain = own & (np.abs(change[box]) >= FALSE_CHANGE)
         false.append(plain.sum() >= FALSE_SIZE and not near[box][plain].any())
         kept[box][own] = len(gain)
     return Proposal(

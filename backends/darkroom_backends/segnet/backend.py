@@ -17,7 +17,7 @@ from torch import Tensor
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import LinearJudge, component_features
+from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, reflect
@@ -73,6 +73,7 @@ class SegNetRestorer:
         self.device = torch.device((device or Device()).name)
         self.module, self._table, self._judge = load_network(weights_file(options))
         self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._low = min(row[1] for row in self._table)
         self.whole_frame = options.output == "full"
         self._bfloat16 = {"on": True, "off": False}.get(
             options.bfloat16, native_bfloat16(self.device)
@@ -91,7 +92,7 @@ class SegNetRestorer:
         """As validation calibrated them; they come with the weights."""
         return thresholds(self._table, sensitivity)
 
-    margin = 0
+    margin = SURROUNDINGS
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """By the scores of the component and the change its repair makes in luminance."""
@@ -99,7 +100,7 @@ class SegNetRestorer:
             return 1.0
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
         change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
-        features = component_features(crop.score, change, crop.mask)
+        features = component_features(crop.score, change, crop.mask, self._low)
         return self._judge.confidence(features, sensitivity)
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
@@ -126,7 +127,7 @@ class SegNetRestorer:
         """Score by luminance; the level of each channel where anything is to be mended."""
         score, level = judge_levels(*self._predict(tile.luminance(), tile, cell))
         cut = _inner(score, cell)
-        if float(cut.max()) < min(row[1] for row in self._table):
+        if float(cut.max()) < self._low:
             return cut, tile.image[cell.relative_to(tile.read).slices]
         levels = [level]
         if tile.image.shape[2] > 1:

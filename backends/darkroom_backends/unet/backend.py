@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from darkroom.errors import BackendError
-from darkroom.judging import LinearJudge, component_features
+from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile
@@ -72,6 +72,7 @@ class UNetRestorer:
         )
         self._scale = options.scale
         largest = options.scale or 2
+        self.margin = SURROUNDINGS * largest
         self.contract = TileContract(
             halo=self._reach(largest),
             multiple_of=STRIDE * largest,
@@ -94,8 +95,6 @@ class UNetRestorer:
     def _scale_for(self, stats: FrameStats) -> int:
         return self._scale or (2 if (stats.dpi or 0.0) >= FINE else 1)
 
-    margin = 0
-
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """By the score of the component and the change its repair makes in luminance."""
         if self._judge is None:
@@ -107,7 +106,7 @@ class UNetRestorer:
         step = scale if crop.mask[::scale, ::scale].any() else 1
         seen = slice(None, None, step)
         features = component_features(
-            crop.score[seen, seen], change[seen, seen], crop.mask[seen, seen]
+            crop.score[seen, seen], change[seen, seen], crop.mask[seen, seen], self._low
         )
         return self._judge.confidence(features, sensitivity)
 
