@@ -6,7 +6,7 @@ import pytest
 import torch
 from darkroom_backends.segnet.backend import CELL, SegNetOptions, SegNetRestorer
 from darkroom_backends.segnet.calibration import NEVER, anchors, thresholds
-from darkroom_backends.segnet.levels import Prediction, judge_levels, predict
+from darkroom_backends.segnet.levels import expectation, judge_levels, likeliest
 from darkroom_backends.segnet.model import CLASSES, OVERFLOW, SegNet, SegNetConfig
 from darkroom_backends.segnet.trainable import SegNetTrainable, cross_entropy, targets
 from PIL import Image
@@ -252,14 +252,13 @@ def test_training_learns_to_see_through_damage(config):
     assert (fill - truth)[damaged].abs().mean() < 0.5 * (scan - truth)[damaged].abs().mean()
 
 
-def test_a_prediction_is_over_the_levels_alone():
+def test_levels_are_those_of_the_256_classes_alone():
     logits = torch.full((1, CLASSES, 1, 3), -50.0)
     logits[0, 100, 0, :] = 0.0  # certain
     logits[0, :256, 0, 2] = 0.0  # anything goes
     logits[0, OVERFLOW] = 20.0  # which is no level, so has no say
-    prediction = predict(logits)
-    assert prediction.mean.flatten().tolist() == pytest.approx([100, 100, 127.5])
-    assert prediction.spread.flatten().tolist() == pytest.approx([0, 0, 73.9], abs=0.05)
+    assert expectation(logits).flatten().tolist() == pytest.approx([100, 100, 127.5])
+    assert likeliest(logits[..., :2]).flatten().tolist() == [100, 100]
 
 
 def test_a_level_is_improbable_beside_what_is_usual_there(rng):
@@ -269,8 +268,7 @@ def test_a_level_is_improbable_beside_what_is_usual_there(rng):
     departure[:, 48:] = rng.normal(5, 30, (96, 48))
     departure[40:44, [10, 11, 12, 80, 81, 82]] = 45
     planes = [torch.from_numpy(p.astype(np.float32)) for p in (mean + departure, mean)]
-    prediction = Prediction(planes[1], torch.zeros_like(planes[1]), planes[1])
-    score, level = (plane[0, 0].numpy() for plane in judge_levels(planes[0], prediction))
+    score, level = (plane[0, 0].numpy() for plane in judge_levels(*planes))
     assert score[40:44, 10:13].min() > 0.9
     assert score[40:44, 80:83].max() < 0.5
     assert np.median(score[:, :48]) < 0.1

@@ -50,5 +50,17 @@ class BlurRestorer(TopHat):
         return [Restoration(self.detect(t, stats), np.full_like(t.image, 0.25)) for t in tiles]
 
 
+class Sociable(BlurRestorer):
+    """A restorer that repairs what has company within 40 pixels, on whatever tile that lies."""
+
+    margin = 40
+
+    def judge(self, crop, stats, sensitivity):
+        others = (crop.score >= self.thresholds(sensitivity)[0]) & (crop.mask == 0)
+        near = np.abs(crop.image - crop.fill).max(axis=2)[others]
+        assert (near > 0).all()  # the fill is there wherever something was found
+        return float(others.sum() > 12)
+
+
 def engine(finder=None, inpainter=None):
     return Engine(finder or TopHat(), inpainter or RingMean(), Device())

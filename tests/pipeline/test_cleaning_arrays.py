@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backends import BlurRestorer, Picky, RingMean, TopHat, engine
+from backends import BlurRestorer, Picky, RingMean, Sociable, TopHat, engine
 from darkroom.errors import BackendError, InputError, UsageError
 from darkroom.options import CleanOptions, Length, MachineOptions
 from darkroom.pipeline.engine import Engine
@@ -43,7 +43,7 @@ def test_nothing_outside_the_mask_changes(rng, dtype, channels, encoding):
 
 
 @pytest.mark.parametrize(
-    "finder", [TopHat(), Picky(), TopHat(multiple_of=32), BlurRestorer(batch=3)]
+    "finder", [TopHat(), Picky(), TopHat(multiple_of=32), BlurRestorer(batch=3), Sociable()]
 )
 def test_the_result_does_not_depend_on_tile_size_or_threads(rng, finder):
     scan = damaged(rng)
@@ -69,6 +69,16 @@ def test_a_judge_sees_components_whole(rng):
     large_ones = clean_array(scan, SMOOTH, engine=engine(Picky()))
     assert 0 < large_ones.artefacts <= all_of_them.artefacts
     assert not (large_ones.mask & ~all_of_them.mask).any()
+
+
+def test_a_restorers_judge_sees_what_else_is_found_near_by(rng):
+    scan = damaged(rng)
+    every, sociable = (
+        clean_array(scan, SMOOTH, engine=Engine(finder, None, Device()))
+        for finder in (BlurRestorer(), Sociable())
+    )
+    assert 0 < sociable.artefacts < every.artefacts
+    assert not (sociable.mask & ~every.mask).any()
 
 
 def test_a_given_mask_is_repaired_exactly(rng):

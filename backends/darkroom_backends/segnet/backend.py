@@ -6,8 +6,8 @@ the corner of the scan, each with the same margin. What a pixel gets follows fro
 to the last bit, however the tiles lay.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -23,14 +23,14 @@ from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, reflect
 from darkroom.weights import fill_module, load_weights
 from darkroom_backends.segnet.calibration import read_table, thresholds
-from darkroom_backends.segnet.levels import BRIGHTEST, Prediction, judge_levels, predict
+from darkroom_backends.segnet.levels import BRIGHTEST, expectation, judge_levels, likeliest
 from darkroom_backends.segnet.model import GROW, STRIDE, SegNet, SegNetConfig
 
 ARCHITECTURE = "segnet"
 SHIPPED = "weights.safetensors"
 CELL = 448  # side of the cells a scan is cut into, counted from its corner
 MARGIN = 32  # what a window shows around its cell
-SLAB = 64  # rows that are classified at a time, since 257 values a pixel are many
+SLAB = 16  # rows that are classified at a time, so that their 257 values a pixel stay in the cache
 CELLS = 2  # to a side of the preferred tile
 
 
@@ -119,25 +119,29 @@ class SegNetRestorer:
 
     def _full(self, tile: Tile, cell: Window) -> tuple[Float, Float]:
         channels = tile.image.shape[2]
-        planes = [self._predict(tile.image[..., c], tile, cell)[1].mode for c in range(channels)]
+        planes = [
+            self._levels(tile.image[..., c], tile, cell, likeliest)[1] for c in range(channels)
+        ]
         ones = np.ones((cell.height, cell.width), np.float32)
         return ones, np.stack([_inner(plane / BRIGHTEST, cell) for plane in planes], -1)
 
     def _mend(self, tile: Tile, cell: Window) -> tuple[Float, Float]:
         """Score by luminance; the level of each channel where anything is to be mended."""
-        score, level = judge_levels(*self._predict(tile.luminance(), tile, cell))
+        score, level = judge_levels(*self._levels(tile.luminance(), tile, cell, expectation))
         cut = _inner(score, cell)
         if float(cut.max()) < self._low:
             return cut, tile.image[cell.relative_to(tile.read).slices]
         levels = [level]
         if tile.image.shape[2] > 1:
             channels = np.moveaxis(tile.image, 2, 0)
-            levels = [judge_levels(*self._predict(c, tile, cell))[1] for c in channels]
+            levels = [judge_levels(*self._levels(c, tile, cell, expectation))[1] for c in channels]
         return cut, np.stack([_inner((v / BRIGHTEST).clamp(0, 1), cell) for v in levels], -1)
 
     @torch.inference_mode()
-    def _predict(self, plane: Float, tile: Tile, cell: Window) -> tuple[Tensor, Prediction]:
-        """The levels of a cell and its margin in one plane of a tile, and what is expected."""
+    def _levels(
+        self, plane: Float, tile: Tile, cell: Window, of: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The levels of a cell and its margin in one plane of a tile, and those of its logits."""
         window = Window(
             cell.x, cell.y, round_up(cell.width, STRIDE), round_up(cell.height, STRIDE)
         ).grow(MARGIN)
@@ -146,13 +150,10 @@ class SegNetRestorer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             features = self.module.features(x)
             parts = [
-                predict(self.module.rows(features, y, min(y + SLAB, window.height)))
+                of(self.module.rows(features, y, min(y + SLAB, window.height)))
                 for y in range(0, window.height, SLAB)
             ]
-        joined = [
-            torch.cat([getattr(part, f.name) for part in parts], 2) for f in fields(Prediction)
-        ]
-        return x * BRIGHTEST, Prediction(*joined)
+        return x * BRIGHTEST, torch.cat(parts, 2)
 
 
 def _inner(plane: Tensor, cell: Window) -> Float:

@@ -1,10 +1,7 @@
 """From a distribution over grey levels to how improbable a pixel is, and what it should be."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from darkroom_backends.filters import box, surroundings
 from darkroom_backends.segnet.model import LEVELS
@@ -20,36 +17,28 @@ DOUBTFUL = 0.4  # score from which a pixel has no say in its neighbours' level
 MOST = 0.99  # so that thresholds of 1 find nothing, in bytes too
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the network expects of each pixel, (N, 1, H, W) each, in levels.
-
-    Attributes:
-        mean: expectation.
-        spread: standard deviation.
-        mode: the most likely level.
-    """
-
-    mean: Tensor
-    spread: Tensor
-    mode: Tensor
-
-
-def predict(logits: Tensor) -> Prediction:
-    """The distribution over the 256 levels; the overflow class is left out of it.
+def expectation(logits: Tensor) -> Tensor:
+    """What is expected of each pixel, in levels; the overflow class is left out of it.
 
     Args:
-        logits: (N, 257, H, W).
+        logits: (N, 257, H, W); fastest in channels_last.
+
+    Returns:
+        (N, 1, H, W).
     """
-    shares = logits[:, :LEVELS].float().softmax(1)
+    rows = logits.permute(0, 2, 3, 1)[..., :LEVELS].float()
+    shares = (rows - rows.amax(-1, keepdim=True)).exp()
     level = torch.arange(LEVELS, dtype=shares.dtype, device=shares.device)
-    moments = torch.stack((level, level * level))[:, :, None, None]
-    mean, square = F.conv2d(shares, moments).chunk(2, 1)
-    spread = (square - mean * mean).clamp_min(0).sqrt()
-    return Prediction(mean, spread, logits[:, :LEVELS].argmax(1, keepdim=True).float())
+    total, moment = (shares @ torch.stack((torch.ones_like(level), level), 1)).unbind(-1)
+    return (moment / total)[:, None]
 
 
-def judge_levels(observed: Tensor, prediction: Prediction) -> tuple[Tensor, Tensor]:
+def likeliest(logits: Tensor) -> Tensor:
+    """The most likely of the 256 levels of each pixel: float32 (N, 1, H, W)."""
+    return logits[:, :LEVELS].argmax(1, keepdim=True).float()
+
+
+def judge_levels(observed: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
     """How improbable the observed levels are, and what they should be.
 
     A network this narrow misjudges more than it says: its own spread hardly knows where it draws
@@ -60,17 +49,17 @@ def judge_levels(observed: Tensor, prediction: Prediction) -> tuple[Tensor, Tens
 
     Args:
         observed: (N, 1, H, W) in levels.
-        prediction: for the same pixels.
+        expected: by the network, of the same pixels.
 
     Returns:
         Score, 0 for what is usual there and up to `MOST`, and level, (N, 1, H, W) each.
     """
-    departure = observed - prediction.mean
+    departure = observed - expected
     usual, deviation = usual_departure(departure)
     spread = torch.sqrt((DEVIATIONS * deviation) ** 2 + FLOOR * FLOOR)
     score = (-torch.expm1(-(departure - usual).abs() / (UNIT * spread))).clamp(max=MOST)
     doubtful = (score > DOUBTFUL).to(score.dtype)
-    level = prediction.mean + surroundings(departure, doubtful)
+    level = expected + surroundings(departure, doubtful)
     return score, level
 
 

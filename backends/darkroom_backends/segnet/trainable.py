@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from darkroom.training.trainable import DAMAGED, Batch
 from darkroom_backends.segnet.calibration import FALSE_ALARMS, anchors
-from darkroom_backends.segnet.levels import BRIGHTEST, judge_levels, predict
+from darkroom_backends.segnet.levels import BRIGHTEST, expectation, judge_levels
 from darkroom_backends.segnet.model import (
     CLASSES,
     GROW,
@@ -70,7 +70,7 @@ class SegNetTrainable:
     def restoration(self, output: Output) -> tuple[Tensor, Tensor]:
         """How surprising each pixel is, and what is expected instead."""
         assert output.logits is not None
-        score, level = judge_levels(output.scan * BRIGHTEST, predict(output.logits))
+        score, level = judge_levels(output.scan * BRIGHTEST, expectation(output.logits))
         return score, level / BRIGHTEST
 
     def calibrate(self, sweep: Mapping[str, Mapping[str, float]]) -> Mapping[str, Any]:
