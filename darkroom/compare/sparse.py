@@ -60,7 +60,8 @@ class Changes:
                 f"not {scan.shape} {scan.dtype} like the scan"
             )
         scan, output = _samples(scan), _samples(output)
-        differs = np.any((scan != output) & ~(_nan(scan) & _nan(output)), axis=2)
+        both_nan = np.logical_and(_nan(scan), _nan(output))
+        differs = np.any((scan != output) & np.logical_not(both_nan), axis=2)
         return cls.at(differs, output)
 
     @classmethod
