@@ -16,7 +16,8 @@ from darkroom.options import Polarity
 from darkroom.pipeline.codec import Codec
 from darkroom.scan import Float, FrameStats, Scan
 
-BANDS, BAND_ROWS = 24, 32
+BANDS, BAND_ROWS = 24, 64
+SURVEY_ROWS = 32  # of a band are plenty for tone and noise
 BINS = 1024
 NOISE_LEVELS = 16
 BORDER_SHARE = 0.15  # the holder is looked for in this share of each side
@@ -33,14 +34,14 @@ def float_white(scan: Scan) -> float:
     return max(1.0, *(float(np.nanmax(v, initial=1.0)) for v in values))
 
 
-def sample_windows(scan: Scan) -> list[Window]:
+def sample_windows(scan: Scan, rows: int = BAND_ROWS) -> list[Window]:
     """Evenly spaced bands over the frame, cut to the middle columns where it is very wide."""
     info = scan.info
-    count = min(BANDS, -(-info.height // BAND_ROWS))
+    count = min(BANDS, -(-info.height // rows))
     width = min(info.width, MAX_COLUMNS)
     x = (info.width - width) // 2
-    tops = np.linspace(0, max(0, info.height - BAND_ROWS), count).astype(int)
-    return [Window(x, int(y), width, min(BAND_ROWS, info.height)) for y in tops]
+    tops = np.linspace(0, max(0, info.height - rows), count).astype(int)
+    return [Window(x, int(y), width, min(rows, info.height)) for y in tops]
 
 
 def survey(
@@ -67,7 +68,7 @@ def survey(
         bins = np.minimum((luminance * BINS).astype(np.intp), BINS - 1)
         return np.bincount(bins.ravel(), minlength=BINS), _residues(luminance)
 
-    looked = list((pool.map if pool else map)(look, sample_windows(scan)))
+    looked = list((pool.map if pool else map)(look, sample_windows(scan, SURVEY_ROWS)))
     histogram = np.sum([bins for bins, _ in looked], axis=0)
     share = np.cumsum(histogram) / max(1, histogram.sum())
     black, median, white = (
