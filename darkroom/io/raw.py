@@ -15,16 +15,17 @@ from darkroom.io import tiff_tags as T
 from darkroom.io.encoding import linear_srgb_profile
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
 from darkroom.io.ifd import parse_exif
-from darkroom.io.jpeg_header import segments
+from darkroom.io.jpeg_header import jpeg_size, segments
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.spooled import SpooledScan
 from darkroom.io.tiff_open import choose_picture
 from darkroom.io.tiff_open import left_out as pages_left_out
-from darkroom.io.tiff_pages import page_metadata, read_pages
+from darkroom.io.tiff_pages import CFA, LINEAR_RAW, Page, page_metadata, read_pages
 from darkroom.scan import ColorProfile, Encoding, Metadata, ScanInfo, Tag
 
 BYTES_A_PIXEL = 22  # the most that developing takes, measured: 16 for a mosaic, 22 for linear DNG
 SENSOR_LOST = "the sensor's own samples (LibRaw develops them)"
+JPEG_HEADER = 4096  # bytes in which a block's frame header comes
 XTRANS_PERIOD = 6  # rows after which the colour filters repeat
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's flip -> EXIF
 
@@ -35,8 +36,8 @@ def open_raw(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch)
     Raises:
         InputError: if LibRaw does not know it or it is damaged.
     """
-    with PositionedFile(path):
-        pass  # missing, empty or forbidden files get their own messages
+    with PositionedFile(path) as file:  # missing, empty or forbidden files get their own messages
+        _check_claims(file)
     with _libraw(path) as raw:
         info = _describe(path, raw, max_pixels)
     needed = BYTES_A_PIXEL * info.width * info.height
@@ -58,6 +59,39 @@ def open_raw(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch)
         spool.write(Window(0, 0, spool.width, spool.height), pixels)
 
     return SpooledScan(info, decode, scratch, memory=needed)
+
+
+def _check_claims(file: PositionedFile) -> None:
+    """Refuse lossless JPEG that claims more samples than its bytes have bits.
+
+    LibRaw would go on decoding past the end of the data, for minutes.
+
+    Raises:
+        InputError: if a strip or tile does.
+    """
+    try:
+        blocks = [block for page in read_pages(file) for block in _jpeg_blocks(page)]
+    except Exception:
+        return  # not built like a TIFF; LibRaw judges it
+    for offset, stated in blocks:
+        count = min(stated, file.size - offset)
+        try:
+            size = jpeg_size(file.read(offset, min(count, JPEG_HEADER)))
+        except (ValueError, InputError):
+            continue
+        if size.width * size.height * size.components > 8 * count:
+            raise InputError(
+                f"{file.path}: damaged: {count:,} bytes of JPEG claim to be "
+                f"{size.width} x {size.height} pixels",
+                hint=TRUNCATED_HINT,
+            )
+
+
+def _jpeg_blocks(page: Page) -> list[tuple[int, int]]:
+    """Offset and size of each strip or tile in lossless JPEG."""
+    if page.compression != 7 or page.photometric not in (CFA, LINEAR_RAW):
+        return []
+    return list(zip(page.offsets.tolist(), page.counts.tolist(), strict=False))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rawpy
 import tifffile
+from layouts import LAYOUTS
 from pictures import make_info, make_picture, read_all, write_scan
 from PIL import Image, ImageCms
 
@@ -138,6 +139,20 @@ def test_a_raw_file_cut_short_is_refused(tmp_path, kodak) -> None:
     (tmp_path / "a.kdc").write_bytes(kodak.read_bytes()[:20_000])
     with pytest.raises(InputError, match=r"a\.kdc"):
         read_all(tmp_path / "a.kdc")
+
+
+def test_lossless_jpeg_that_claims_more_than_its_bytes_can_hold(tmp_path) -> None:
+    # LibRaw by itself would decode zeros for the better part of a minute.
+    title = "Camera raw, linear DNG in lossless JPEG"
+    layout = next(layout for layout in LAYOUTS if layout.title == title)
+    path = tmp_path / "a.dng"
+    layout.write(path, (48, 40))
+    data = bytearray(path.read_bytes())
+    frame = data.index(b"\xff\xc3")  # then length, bits, height, width
+    data[frame + 5 : frame + 9] = b"\xff\xff\x75\x30"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="claim to be 30000 x 65535 pixels"):
+        open_scan(path)
 
 
 def test_text_that_looks_like_raw_only_by_name(tmp_path) -> None:
