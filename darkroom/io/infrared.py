@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from darkroom.geometry import Window
+from darkroom.io.cost import ReadCost
 from darkroom.io.registry import CACHE_BYTES, MAX_PIXELS, open_scan
 from darkroom.io.scratch import Scratch
 from darkroom.scan import ColorProfile, Encoding, Metadata, Pixels, Plane, Scan, ScanInfo
@@ -21,6 +22,7 @@ class SampleScan:
 
     def __init__(self, scan: Scan, sample: int) -> None:
         self._scan, self._sample = scan, sample
+        self.cost: ReadCost | None = getattr(scan, "cost", None)
         self.info = replace(
             scan.info,
             channels=1,

@@ -33,6 +33,7 @@ _EXPANSION = {codecs.PACKBITS: 64, codecs.LZW: 4096, codecs.DEFLATE: 1040, codec
 _JOINED_WHOLE = 16 << 20  # bytes read at a time where whole rows are wanted
 _JOINED_READ = 2 << 20  # and where only a part of each is,
 _JOINED_ROW = 128 << 10  # if a row has no more bytes than this
+_LEAST_ROWS = 192  # fewer in the cache, and it costs less to unpack all to disk
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -88,7 +89,18 @@ class TiffScan:
     @property
     def needs_spool(self) -> bool:
         """Whether segments are too large to be decoded into the cache."""
-        return not self._direct and 2 * self.band_bytes > self._cache_bytes
+        enough = min(_LEAST_ROWS, self._page.height)
+        return not self._direct and (self._held < 2 or self._held_rows < enough)
+
+    @property
+    def _held(self) -> int:
+        """Rows of tiles or strips that the cache has room for."""
+        return self._cache_bytes // self.band_bytes
+
+    @property
+    def _held_rows(self) -> int:
+        """Rows that a window may have, wherever it begins, if all it touches is to be held."""
+        return self._page.height if self._held >= self._down else (self._held - 1) * self._rows
 
     @property
     def cost(self) -> ReadCost:
@@ -99,7 +111,7 @@ class TiffScan:
             kind = "tiles" if self._page.tiled else "strips"
             most = max(self._cache_bytes, self.band_bytes)
             whole = self._page.height * self.band_bytes // self._rows
-            return ReadCost(f"a row of {kind} at a time", min(most, whole))
+            return ReadCost(f"a row of {kind} at a time", min(most, whole), rows=self._held_rows)
         disk = self.info.nbytes
         if self._page.compression not in STREAMED:
             disk += int(self._counts.max()) + self.band_bytes

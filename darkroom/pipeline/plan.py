@@ -36,8 +36,17 @@ class Plan:
     band: int
 
 
-def make_plan(info: ScanInfo, engine: Engine, machine: MachineOptions) -> Plan:
+def make_plan(
+    info: ScanInfo, engine: Engine, machine: MachineOptions, rows: int | None = None
+) -> Plan:
     """The largest preferred tiles and the most threads that fit.
+
+    Args:
+        info: of the scan.
+        engine: what looks at the tiles.
+        machine: the budget, and what the user wants of tiles and threads.
+        rows: how high tiles may be, halos included, so that the reader need not decode again for
+            the next in the row what it had for the last; None if it is all the same.
 
     Raises:
         UsageError: the budget is too small for a single smallest tile.
@@ -50,6 +59,10 @@ def make_plan(info: ScanInfo, engine: Engine, machine: MachineOptions) -> Plan:
     workers = jobs if contract.parallel else 1
     side = round_up(max(SMALLEST_TILE, machine.tile or contract.tile), contract.multiple_of)
     smallest = round_up(SMALLEST_TILE, contract.multiple_of)
+    if rows is not None and not machine.tile:
+        fitting = rows - 2 * round_up(contract.halo, contract.multiple_of)
+        fitting -= fitting % contract.multiple_of
+        side = max(smallest, min(side, fitting))
     per_pixel = contract.workspace + 6 * info.samples * info.dtype.itemsize
 
     def cost(side: int, tiles: int) -> int:

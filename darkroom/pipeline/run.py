@@ -10,6 +10,7 @@ import numpy as np
 
 from darkroom.errors import InputError, SafetyError, UsageError
 from darkroom.geometry import Window, bands
+from darkroom.io.cost import held_rows
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.mask import REPAIR, Component, components
 from darkroom.options import CleanOptions, MachineOptions
@@ -136,7 +137,7 @@ def find_artefacts(
     info = scan.info
     for other in (mask, exclude):
         _same_size(scan, other)
-    plan = make_plan(info, engine, machine)
+    plan = make_plan(info, engine, machine, held_rows(scan))
     codec = Codec.of(info, float_white(scan))
     cutter, report = Cutter(scan, codec), None
     scratch = Scratch(machine.scratch)
@@ -150,7 +151,7 @@ def find_artefacts(
                 engine, options, whole = infrared.engine, infrared.options, False
                 cutter = Cutter(scan, codec, seen.plane)
                 stats = replace(stats, infrared=seen.stats)
-                plan = make_plan(info, engine, machine)
+                plan = make_plan(info, engine, machine, held_rows(scan, infrared.plane))
 
         def spool(samples: int, dtype: object) -> Spool:
             made = scratch.spool(info.width, info.height, samples, np.dtype(dtype))  # type: ignore[call-overload]

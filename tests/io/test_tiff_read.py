@@ -13,6 +13,8 @@ from pictures import make_picture, read_all
 from darkroom.errors import InputError
 from darkroom.geometry import Window
 from darkroom.io import open_scan
+from darkroom.io.cost import held_rows
+from darkroom.io.tiff_read import TiffScan
 
 SMALL, LARGE = 300, 64 << 20  # cache sizes: all to the spool, all in the cache
 
@@ -172,6 +174,41 @@ def test_windows_outside_the_image_are_refused(tmp_path, picture) -> None:
     tifffile.imwrite(tmp_path / "scan.tif", picture((5, 6, 3), "u1"), photometric="rgb")
     with open_scan(tmp_path / "scan.tif") as scan, pytest.raises(ValueError, match="leaves"):
         scan.read(Window(0, 0, 7, 5))
+
+
+def test_windows_of_the_height_that_cost_names_decode_nothing_twice(tmp_path, monkeypatch) -> None:
+    pixels = make_picture((700, 90, 3), "u2")
+    tifffile.imwrite(tmp_path / "a.tif", pixels, compression="zlib", rowsperstrip=7)
+    decoded = []
+    decode = TiffScan._decode
+
+    def spy(scan: TiffScan, number: int):
+        decoded.append(number)
+        return decode(scan, number)
+
+    monkeypatch.setattr(TiffScan, "_decode", spy)
+    with open_scan(tmp_path / "a.tif", cache_bytes=40 * 7 * 90 * 6 + 5) as scan:
+        rows = held_rows(scan)
+        assert rows == 39 * 7
+        for y in (0, 3, 6, 360):
+            decoded.clear()
+            for x in range(0, 90, 30):
+                window = Window(x, y, 30, rows)
+                assert np.array_equal(scan.read(window), pixels[window.slices])
+            assert len(decoded) == len(set(decoded))
+        decoded.clear()
+        for x in range(0, 90, 30):
+            scan.read(Window(x, 3, 30, rows + 8))
+        assert len(decoded) > len(set(decoded))
+
+
+def test_a_cache_for_few_rows_gives_way_to_the_disk(tmp_path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", make_picture((700, 90, 3), "u2"), compression="zlib", rowsperstrip=7
+    )
+    with open_scan(tmp_path / "a.tif", cache_bytes=10 * 7 * 90 * 6) as scan:
+        assert held_rows(scan) is None
+        assert scan.cost.disk == scan.info.nbytes
 
 
 def test_threads_share_one_scan(tmp_path, picture) -> None:
