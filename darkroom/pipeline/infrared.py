@@ -5,9 +5,11 @@ Where it lies, how clean film looks in it, and whether it can tell dust from the
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from darkroom import infrared as model
 from darkroom.geometry import Window
@@ -36,7 +38,7 @@ NEGATIVE_GAMMA = 0.6  # about that of all colour negative films
 # contrast somebody chose, and between the channels.
 LINEAR_DOUBT, ENCODED_DOUBT, CHANNEL_DOUBT = 0.1, 0.3, 0.1
 CLEAR_SIGN = 2.0  # standard errors from 0 by which specks show whether dust dims or brightens
-MEDIAN_ERROR = 1.2533  # of a median, in standard errors of the mean of normal values
+MOST_SPECKS, BOOTSTRAPS = 2000, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,32 +289,43 @@ def _exponents(linear: bool, crosstalk: float, depths: Float, changes: Float) ->
     if not enough:
         return (round(alike, 4),) * channels if linear else ()
     ratios = changes / depths[:, None]
-    weights = np.abs(depths)
-    seen, error = _middle(ratios, np.repeat(weights[:, None], channels, axis=1))
-    error *= np.sqrt(channels)  # the channels of one speck are one witness
+    seen, error = _middle(ratios, depths)
     known, doubt = alike, LINEAR_DOUBT
     if not linear:
         if abs(seen) < CLEAR_SIGN * error:
             return ()
         known, doubt = alike * (1 if seen > 0 else -1 / NEGATIVE_GAMMA), ENCODED_DOUBT
     joint = _combined((known, doubt * abs(known)), (seen, error))
-    own = [_middle(ratio, weights) for ratio in ratios.T]
+    own = [_middle(ratio[:, None], depths) for ratio in ratios.T]
     between = CHANNEL_DOUBT * abs(joint)
     return tuple(round(float(_combined((joint, between), channel)), 4) for channel in own)
 
 
-def _middle(ratios: Float, weights: Float) -> tuple[float, float]:
-    """The weighted median, which outliers do not tilt, and its standard error."""
+def _middle(ratios: Float, depths: Float) -> tuple[float, float]:
+    """The median of specks' ratios, each weighed by its depth, and its standard error.
 
-    def median(values: Float) -> float:
-        order = np.argsort(values, axis=None)
-        sums = np.cumsum(weights.ravel()[order])
-        return float(values.ravel()[order[np.searchsorted(sums, sums[-1] / 2)]])
+    Outliers do not tilt the median. Its error is that of bootstrap samples of the specks (Efron,
+    "Bootstrap methods: another look at the jackknife", Annals of Statistics 7, 1979), which sees
+    when one deep speck outweighs all others, whatever they say.
 
-    middle = median(ratios)
-    spread = model.MAD_TO_SIGMA * median(np.abs(ratios - np.float32(middle)))
-    count = float(weights.sum()) ** 2 / float((weights**2).sum())
-    return middle, max(MEDIAN_ERROR * spread / np.sqrt(count), 1e-3)
+    Args:
+        ratios: float32 (n, k), of n specks in k channels.
+        depths: float32 (n,), log transmissions.
+    """
+    deepest = np.argsort(depths)[:MOST_SPECKS]
+    values, weights = ratios[deepest], np.abs(depths[deepest])
+    order = np.argsort(values, axis=None)
+    owner, values = order // values.shape[1], values.ravel()[order]
+
+    def median(counts: NDArray[Any]) -> float:
+        sums = np.cumsum((counts * weights)[owner])
+        return float(values[np.searchsorted(sums, sums[-1] / 2)])
+
+    drawn = np.random.default_rng(0).multinomial(
+        len(weights), np.full(len(weights), 1 / len(weights)), BOOTSTRAPS
+    )
+    error = np.std([median(counts) for counts in drawn])
+    return median(np.ones(len(weights))), max(float(error), 1e-3)
 
 
 def _combined(known: tuple[float, float], seen: tuple[float, float]) -> float:

@@ -91,6 +91,12 @@ def test_exponents_tell_inverted_film_from_film(frame):
     assert all(-2.5 < value < -1.1 for value in inverted)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_edges_taken_for_specks_do_not_upset_the_exponents(frame, seed):
+    found = look(*opened(frame(amount=0.0, smears=3, seed=seed))).stats.exponents
+    assert all(0.9 < value < 1.3 for value in found)
+
+
 def test_what_is_left_is_the_transmission_of_dust(frame):
     made = frame(shift=(0.0, 0.0))
     scan, codec, plane, whole = opened(made)
