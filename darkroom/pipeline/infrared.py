@@ -32,7 +32,9 @@ CLEAR_PEAK = 12.0  # of the correlation, in its standard deviations
 EDGE = 5.0  # an edge is that many times higher than the noise
 THINNEST = 0.5  # transmission that specks which exponents are measured on stay above
 LARGEST_SPECK = 900  # pixels, its rim included
-FEWEST_SPECKS = 12
+FEWEST_SPECKS = 6
+SURROUNDINGS = 25  # pixels across, about a speck, that tell how well its picture can be guessed
+LEAST_DOUBT = 0.02  # log light a pixel that any guess is wrong by
 NEGATIVE_GAMMA = 0.6  # about that of all colour negative films
 # How far exponents stray from what is known, as shares: for linear samples, for encoded ones, whose
 # contrast somebody chose, and between the channels.
@@ -203,7 +205,7 @@ def _second_look(
     pixels = sum(window.area for window in sample_windows(scan))
     step = max(1, round(pixels / SECOND_LOOK))
     seen = [_residues(tile, stats) for tile, _ in _bands(scan, codec, plane, frame, step)]
-    levels, single, mean, edges, depths, changes = (
+    levels, single, mean, edges, depths, changes, doubts = (
         np.concatenate(part) for part in zip(*seen, strict=True)
     )
     return replace(
@@ -211,7 +213,7 @@ def _second_look(
         noise=model.noise_curve(levels, single, NOISE_LEVELS),
         mean_noise=model.noise_curve(levels, mean, NOISE_LEVELS),
         edges=float(np.percentile(edges, 90)) / 1.645 if len(edges) else 0.0,
-        exponents=_exponents(codec.linear, sum(stats.crosstalk), depths, changes),
+        exponents=_exponents(codec.linear, sum(stats.crosstalk), depths, changes, doubts),
     )
 
 
@@ -220,8 +222,8 @@ def _residues(tile: Tile, stats: InfraredStats) -> tuple[Float, ...]:
 
     Returns:
         Luminance, residual and mean residual of every fourth pixel, each (n,); residuals at the
-        picture's edges over their height, (k,); depths (m,) and changes (m, C) of thin specks, see
-        `_thin_specks`.
+        picture's edges over their height, (k,); depths (m,), changes and doubts (m, C) of thin
+        specks, see `_thin_specks`.
     """
     lost = model.log_transmission(tile, stats)
     smooth = model.mean3(lost)
@@ -235,11 +237,17 @@ def _residues(tile: Tile, stats: InfraredStats) -> tuple[Float, ...]:
     )
 
 
-def _thin_specks(image: Float, lost: Float, smooth: Float, noise: float) -> tuple[Float, Float]:
+def _thin_specks(
+    image: Float, lost: Float, smooth: Float, noise: float
+) -> tuple[Float, Float, Float]:
     """Log transmission and change of log light of specks that let film show, summed over each.
 
     Sums over a speck and its rim do not mind that infrared and picture are focused differently.
-    What the picture was is guessed from around the speck.
+    What the picture was is guessed from around the speck, and how far that may be out is told by
+    how much the surroundings vary.
+
+    Returns:
+        float32 (n,), (n, C) and (n, C): depths, changes, and standard errors of the changes.
     """
     channels = image.shape[2]
     core = (smooth < -5 * noise).astype(np.uint8)
@@ -254,19 +262,37 @@ def _thin_specks(image: Float, lost: Float, smooth: Float, noise: float) -> tupl
     usable = (area <= LARGEST_SPECK) & (deepest > np.log(THINNEST)) & ~spoilt
     usable[0] = False
     if not usable.any():
-        return np.empty(0, np.float32), np.empty((0, channels), np.float32)
+        none = np.empty((0, channels), np.float32)
+        return none[:, 0], none, none
     depth = np.bincount(owner, lost.ravel(), minlength=count)[usable]
-    changes = []
+    changes, doubts = [], []
     for channel in range(channels):
         plane = image[..., channel]
         stored = np.rint(plane * np.float32(65535)).astype(np.uint16)
         guess = cv2.inpaint(stored, whole, 3, cv2.INPAINT_NS).astype(np.float32) / np.float32(65535)
-        change = model.log_light(plane) - model.log_light(guess)
+        light = model.log_light(plane)
+        change = light - model.log_light(guess)
         changes.append(np.bincount(owner, change.ravel(), minlength=count)[usable])
-    return depth.astype(np.float32), np.stack(changes, axis=1).astype(np.float32)
+        variance = _variance(light, whole == 0).ravel()
+        mean = np.bincount(owner, variance, minlength=count)[usable] / area[usable]
+        doubts.append((np.sqrt(mean) + LEAST_DOUBT) * area[usable])
+    found = (depth, np.stack(changes, axis=1), np.stack(doubts, axis=1))
+    return tuple(part.astype(np.float32) for part in found)  # type: ignore[return-value]
 
 
-def _exponents(linear: bool, crosstalk: float, depths: Float, changes: Float) -> tuple[float, ...]:
+def _variance(light: Float, known: NDArray[np.bool_]) -> Float:
+    """Variance of what is known within `SURROUNDINGS` of each pixel; 0 where nothing is."""
+    side = (SURROUNDINGS, SURROUNDINGS)
+    share = known.astype(np.float32)
+    count = np.maximum(cv2.blur(share, side), np.float32(1e-6))
+    mean = cv2.blur(light * share, side) / count
+    square = cv2.blur(light * light * share, side) / count
+    return np.asarray(np.maximum(square - mean * mean, 0), np.float32)
+
+
+def _exponents(
+    linear: bool, crosstalk: float, depths: Float, changes: Float, doubts: Float
+) -> tuple[float, ...]:
     """Change of each channel's log light with the log transmission of what lies on the film.
 
     The frame has few specks and each is a poor witness, so that they only correct what is known:
@@ -278,6 +304,7 @@ def _exponents(linear: bool, crosstalk: float, depths: Float, changes: Float) ->
         crosstalk: sum of the channels'; it takes that share from the log transmission.
         depths: float32 (n,), log transmissions of specks.
         changes: float32 (n, C), their changes of log light.
+        doubts: float32 (n, C), standard errors of these.
 
     Returns:
         One for each channel; empty where the picture is encoded and specks do not show clearly
@@ -289,43 +316,42 @@ def _exponents(linear: bool, crosstalk: float, depths: Float, changes: Float) ->
     if not enough:
         return (round(alike, 4),) * channels if linear else ()
     ratios = changes / depths[:, None]
-    seen, error = _middle(ratios, depths)
+    weights = (depths[:, None] / doubts) ** 2
+    seen, error = _middle(ratios, weights)
     known, doubt = alike, LINEAR_DOUBT
     if not linear:
         if abs(seen) < CLEAR_SIGN * error:
             return ()
         known, doubt = alike * (1 if seen > 0 else -1 / NEGATIVE_GAMMA), ENCODED_DOUBT
     joint = _combined((known, doubt * abs(known)), (seen, error))
-    own = [_middle(ratio[:, None], depths) for ratio in ratios.T]
+    own = [_middle(ratios[:, [c]], weights[:, [c]]) for c in range(channels)]
     between = CHANNEL_DOUBT * abs(joint)
     return tuple(round(float(_combined((joint, between), channel)), 4) for channel in own)
 
 
-def _middle(ratios: Float, depths: Float) -> tuple[float, float]:
-    """The median of specks' ratios, each weighed by its depth, and its standard error.
+def _middle(ratios: Float, weights: Float) -> tuple[float, float]:
+    """The weighted median of specks' ratios, which outliers do not tilt, and its standard error.
 
-    Outliers do not tilt the median. Its error is that of bootstrap samples of the specks (Efron,
-    "Bootstrap methods: another look at the jackknife", Annals of Statistics 7, 1979), which sees
-    when one deep speck outweighs all others, whatever they say.
+    The error is that of bootstrap samples of the specks (Efron, "Bootstrap methods: another look at
+    the jackknife", Annals of Statistics 7, 1979), which see when one speck outweighs all others.
 
     Args:
         ratios: float32 (n, k), of n specks in k channels.
-        depths: float32 (n,), log transmissions.
+        weights: float32 (n, k), reciprocals of their variances.
     """
-    deepest = np.argsort(depths)[:MOST_SPECKS]
-    values, weights = ratios[deepest], np.abs(depths[deepest])
+    surest = np.argsort(-weights.sum(axis=1))[:MOST_SPECKS]
+    values, weights = ratios[surest], weights[surest]
     order = np.argsort(values, axis=None)
-    owner, values = order // values.shape[1], values.ravel()[order]
+    owner, values, weights = order // values.shape[1], values.ravel()[order], weights.ravel()[order]
 
     def median(counts: NDArray[Any]) -> float:
-        sums = np.cumsum((counts * weights)[owner])
+        sums = np.cumsum(counts[owner] * weights)
         return float(values[np.searchsorted(sums, sums[-1] / 2)])
 
-    drawn = np.random.default_rng(0).multinomial(
-        len(weights), np.full(len(weights), 1 / len(weights)), BOOTSTRAPS
-    )
+    number = len(surest)
+    drawn = np.random.default_rng(0).multinomial(number, np.full(number, 1 / number), BOOTSTRAPS)
     error = np.std([median(counts) for counts in drawn])
-    return median(np.ones(len(weights))), max(float(error), 1e-3)
+    return median(np.ones(number)), max(float(error), 1e-3)
 
 
 def _combined(known: tuple[float, float], seen: tuple[float, float]) -> float:

@@ -67,6 +67,15 @@ def test_thin_stains_are_divided_out_and_not_painted_over(frame):
     assert left <= 1.05 * untouched
 
 
+@pytest.mark.parametrize("photo", ["astronaut", "coffee"])
+def test_where_nothing_can_be_divided_paint_does_less_harm_than_dust(frame, photo):
+    made = frame(photo=photo, amount=1.0, smears=3)
+    result = cleaned(made, options={"infrared": {"thinnest": 1.0}})
+    assert result.artefacts > 0
+    before, after = errors(made, result.image)
+    assert after < before
+
+
 @pytest.mark.parametrize("shift", [(0.6, -0.35), (3.4, -2.2)])
 def test_the_result_does_not_depend_on_tile_size_or_threads(frame, shift):
     made = frame("inverted", shift=shift)

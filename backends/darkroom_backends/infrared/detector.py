@@ -6,9 +6,10 @@ differs tenfold.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from darkroom.errors import InputError
-from darkroom.infrared import deviations, log_transmission, mean3
+from darkroom.infrared import deviations, log_light, log_transmission, mean3
 from darkroom.protocols import Device, TileContract
 from darkroom.scan import Bytes, Float, FrameStats, InfraredStats, Tile
 from darkroom_backends.infrared.options import InfraredOptions
@@ -21,6 +22,8 @@ MARGIN = 24  # pixels about a candidate that are looked at; as tiles hold them, 
 # A rim ends below these: deviations, share of the deepest pixel, and what nobody sees.
 RIM_NOISE, RIM_PEAK, RIM_LEAST = 2.0, 0.06, 0.03
 LARGE, THIN = 400, 0.6  # pixels, transmission: too large to be filled while film shows through
+SHADE = -0.1  # log transmission of pixels nearby that count as clean
+PAINT_ERROR = 0.3  # of a fill, as a share of the spread of log light about it
 HOLDER_LENGTH, HOLDER_WIDTH = 0.5, 0.02  # of a side of the frame; no dust is larger both ways
 
 
@@ -47,15 +50,13 @@ class InfraredDetector:
         return np.asarray(np.clip(z * np.float32(1 / Z_MAX), 0, 1), np.float32)
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
-        """0 for the film holder, and for large stains that could only be painted over; else 1."""
+        """0 for the film holder, and for what is better left than painted over; else 1."""
         assert crop.mask is not None
         inside = crop.mask > 0
         infrared = _needed(stats)
         divides = infrared.exponents and self.options.thinnest < 1
-        if not divides and np.count_nonzero(inside) > LARGE:
-            lost = mean3(log_transmission(crop, infrared))[inside]
-            if np.percentile(lost, 10) > np.log(THIN):
-                return 0.0
+        if not divides and _better_left(crop, inside, mean3(log_transmission(crop, infrared))):
+            return 0.0
         length = max(crop.core.width / stats.frame.width, crop.core.height / stats.frame.height)
         longer = max(crop.core.width, crop.core.height)
         width = np.count_nonzero(inside) / longer
@@ -81,6 +82,21 @@ class InfraredDetector:
     def recover(self, crop: Tile, fill: Float, stats: FrameStats) -> Float:
         """The fill, with the film itself wherever it shows through; see `recover`."""
         return divide(crop, fill, _needed(stats), self.options.thinnest)
+
+
+def _better_left(crop: Tile, inside: NDArray[np.bool_], lost: Float) -> bool:
+    """Whether paint would be further from the film than the film, as it shows through, is.
+
+    Paint is out by a share of what the surroundings vary by; film that shows through is dimmed,
+    or brightened, by about its depth in infrared.
+    """
+    if np.count_nonzero(inside) > LARGE and np.percentile(lost[inside], 10) > np.log(THIN):
+        return True
+    about = ~inside & (lost > SHADE)
+    if not about.any():
+        return False
+    varies = log_light(crop.image).mean(axis=2)[about].std()
+    return bool(np.sqrt(np.mean(lost[inside] ** 2)) < PAINT_ERROR * varies)
 
 
 def _needed(stats: FrameStats) -> InfraredStats:
