@@ -33,6 +33,7 @@ _EXPANSION = {codecs.PACKBITS: 64, codecs.LZW: 4096, codecs.DEFLATE: 1040, codec
 _JOINED_WHOLE = 16 << 20  # bytes read at a time where whole rows are wanted
 _JOINED_READ = 2 << 20  # and where only a part of each is,
 _JOINED_ROW = 128 << 10  # if a row has no more bytes than this
+_NARROW = 1024  # columns of tiles of which several fit under one window
 _LEAST_ROWS = 192  # fewer in the cache, and it costs less to unpack all to disk
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -111,7 +112,9 @@ class TiffScan:
             kind = "tiles" if self._page.tiled else "strips"
             most = max(self._cache_bytes, self.band_bytes)
             whole = self._page.height * self.band_bytes // self._rows
-            return ReadCost(f"a row of {kind} at a time", min(most, whole), rows=self._held_rows)
+            # Windows side by side share the whole of a strip, and of narrow tiles next to nothing.
+            rows = self._held_rows if self._columns > _NARROW else None
+            return ReadCost(f"a row of {kind} at a time", min(most, whole), rows=rows)
         disk = self.info.nbytes
         if self._page.compression not in STREAMED:
             disk += int(self._counts.max()) + self.band_bytes

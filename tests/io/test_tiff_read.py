@@ -177,7 +177,7 @@ def test_windows_outside_the_image_are_refused(tmp_path, picture) -> None:
 
 
 def test_windows_of_the_height_that_cost_names_decode_nothing_twice(tmp_path, monkeypatch) -> None:
-    pixels = make_picture((700, 90, 3), "u2")
+    pixels = make_picture((700, 1050, 3), "u2")
     tifffile.imwrite(tmp_path / "a.tif", pixels, compression="zlib", rowsperstrip=7)
     decoded = []
     decode = TiffScan._decode
@@ -187,26 +187,26 @@ def test_windows_of_the_height_that_cost_names_decode_nothing_twice(tmp_path, mo
         return decode(scan, number)
 
     monkeypatch.setattr(TiffScan, "_decode", spy)
-    with open_scan(tmp_path / "a.tif", cache_bytes=40 * 7 * 90 * 6 + 5) as scan:
+    with open_scan(tmp_path / "a.tif", cache_bytes=40 * 7 * 1050 * 6 + 5) as scan:
         rows = held_rows(scan)
         assert rows == 39 * 7
         for y in (0, 3, 6, 360):
             decoded.clear()
-            for x in range(0, 90, 30):
-                window = Window(x, y, 30, rows)
+            for x in range(0, 1050, 350):
+                window = Window(x, y, 350, rows)
                 assert np.array_equal(scan.read(window), pixels[window.slices])
             assert len(decoded) == len(set(decoded))
         decoded.clear()
-        for x in range(0, 90, 30):
-            scan.read(Window(x, 3, 30, rows + 8))
+        for x in range(0, 1050, 350):
+            scan.read(Window(x, 3, 350, rows + 8))
         assert len(decoded) > len(set(decoded))
 
 
 def test_a_cache_for_few_rows_gives_way_to_the_disk(tmp_path) -> None:
     tifffile.imwrite(
-        tmp_path / "a.tif", make_picture((700, 90, 3), "u2"), compression="zlib", rowsperstrip=7
+        tmp_path / "a.tif", make_picture((700, 1050, 3), "u2"), compression="zlib", rowsperstrip=7
     )
-    with open_scan(tmp_path / "a.tif", cache_bytes=10 * 7 * 90 * 6) as scan:
+    with open_scan(tmp_path / "a.tif", cache_bytes=10 * 7 * 1050 * 6) as scan:
         assert held_rows(scan) is None
         assert scan.cost.disk == scan.info.nbytes
 
