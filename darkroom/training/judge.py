@@ -29,7 +29,7 @@ from darkroom.training.validate import (
 
 Float: TypeAlias = NDArray[np.float32]
 
-FALSE_ALARMS = ((0.0, 0.5), (25.0, 1.5), (50.0, 4.0), (75.0, 8.0), (100.0, 20.0))
+FALSE_ALARMS = ((0.0, 0.5), (25.0, 1.5), (50.0, 3.0), (75.0, 8.0), (100.0, 20.0))
 """Sensitivity and the most false alarms a megapixel it may cost on the pictures fitted on."""
 
 MIDDLE = 50.0
