@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from darkroom.errors import InputError
 from darkroom.geometry import Window
+from darkroom.io import tiff_codecs as codecs
 from darkroom.io import tiff_tags as T
 from darkroom.io.encoding import linear_srgb_profile
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
@@ -89,7 +90,7 @@ def _check_claims(file: PositionedFile) -> None:
 
 def _jpeg_blocks(page: Page) -> list[tuple[int, int]]:
     """Offset and size of each strip or tile in lossless JPEG."""
-    if page.compression != 7 or page.photometric not in (CFA, LINEAR_RAW):
+    if page.compression != codecs.JPEG or page.photometric not in (CFA, LINEAR_RAW):
         return []
     return list(zip(page.offsets.tolist(), page.counts.tolist(), strict=False))
 
