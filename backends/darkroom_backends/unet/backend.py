@@ -25,10 +25,10 @@ from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig, fi
 
 ARCHITECTURE = "unet"
 SHIPPED = "weights.safetensors"
-TILE = 1152
+TILE = 1536
 COARSEST = 4
 FINE = 3000.0  # pixels per inch
-BYTES_PER_PIXEL = 420  # peak of a pass, measured; see docs/model-card-unet.md
+BYTES_PER_PIXEL = 240  # peak of a pass, measured; see docs/model-card-unet.md
 
 
 @dataclass(frozen=True, slots=True)
