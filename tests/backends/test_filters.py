@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from torch.nn import functional as F
-
 from darkroom_backends.filters import box, dilate
+from torch.nn import functional as F
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 7, 13, 17, 25])
