@@ -16,6 +16,7 @@ SHARES = (
     "damaged",
     "hard",
     "photographs",
+    "highlights",
     "enlarged",
     "clean",
     "synthetic",
@@ -52,6 +53,7 @@ class TrainConfig:
         damaged: share of crops centred on damage.
         hard: share of crops centred on narrow detail that is no damage.
         photographs: share of crops cut from clean photographs, where some are given.
+        highlights: share of crops into which up to six highlights are drawn that are no damage.
         enlarged: share of crops shown up to three times as large, as finer scans show the film.
         clean: share of crops in which the truth is given as the scan: nothing may be found.
         transplants: most artefacts of other pictures pasted into a crop, on 60 % of crops.
@@ -85,6 +87,7 @@ class TrainConfig:
     damaged: float = 0.6
     hard: float = 0.0
     photographs: float = 0.25
+    highlights: float = 0.0
     enlarged: float = 0.0
     clean: float = 0.12
     transplants: int = 4

@@ -2,9 +2,9 @@
 
 A crop is a window of a pair with more damage than the pair has: artefacts lifted from other
 pictures (*transplants*: the difference of scan and truth under the mask, pasted elsewhere) and
-drawn ones. Some crops are the truth itself, in which nothing may be found, and some are cut from
-photographs that were never on film. Everything about a crop follows from (seed, rank, step), so a
-run that is resumed sees what it would have seen.
+drawn ones. Some crops are the truth itself, in which nothing may be found, some are cut from
+photographs that were never on film, and some get highlights that belong to the picture. Everything
+about a crop follows from (seed, rank, step), so a run that is resumed sees what it would have seen.
 """
 
 import csv
@@ -26,6 +26,7 @@ from darkroom.errors import InputError
 from darkroom.residue import EIGHT, artefact_mask, tone_corrected
 from darkroom.training.config import TrainConfig
 from darkroom.training.photographs import Photograph, add_grain, cut, lookalikes
+from darkroom.training.shapes import draw_artefact, draw_highlight, lit
 from darkroom.training.trainable import CLEAN, DAMAGED, UNDECIDED, Batch
 
 Plane: TypeAlias = NDArray[np.float32]
@@ -38,6 +39,7 @@ FAINT = 2.5  # levels; differences above it that are no artefact are left undeci
 LARGEST = 3.0  # times that crops are enlarged
 SHARP = 0.5  # share of those with an artefact that is as sharp as before
 COVERED = 0.3  # share of the grain that shows through damage
+HIGHLIGHTS = 6  # most that are drawn into a crop
 BRIGHTEST = 12.0  # levels; artefacts that reach less are not transplanted
 
 
@@ -220,50 +222,6 @@ def lift_residues(pictures: Sequence[Picture], largest: int = 90) -> list[Residu
     return found
 
 
-def draw_artefact(rng: np.random.Generator, size: float = 1.0) -> Plane:
-    """The opacity in [0, 1] of a speck, hair or scratch, (h, w).
-
-    Args:
-        rng: draws all about it.
-        size: times as large, or as wide.
-    """
-    straight = rng.random() < 0.5
-    opacity = _speck(rng, size) if rng.random() < 1 / 3 else _thread(rng, size, straight=straight)
-    soft = ndi.gaussian_filter(opacity, rng.uniform(0.3, 1.0)) * rng.uniform(0.15, 1.0)
-    return np.asarray(soft, np.float32)
-
-
-def _speck(rng: np.random.Generator, size: float) -> Plane:
-    side = int(rng.integers(7, 22) * size)
-    y, x = np.mgrid[:side, :side].astype(np.float32) - side / 2
-    turn, squeeze = rng.uniform(0, np.pi), rng.uniform(0.35, 1)
-    u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
-    lobes = 1 + 0.2 * np.sin(np.arctan2(v, u) * rng.integers(2, 5) + rng.uniform(0, 6))
-    radius = (side / 2 - 2) * rng.uniform(0.3, 1) * lobes
-    opacity = np.clip(radius - np.hypot(u, v / squeeze) + 0.5, 0, 1)
-    return np.asarray(opacity, np.float32)
-
-
-def _thread(rng: np.random.Generator, size: float, *, straight: bool) -> Plane:
-    side = int(rng.integers(24, 100))
-    opacity = np.zeros((side, side), np.float32)
-    heading = rng.uniform(0, 2 * np.pi)
-    at = side / 2 - side / 3 * np.array([np.sin(heading), np.cos(heading)])
-    bend, half = 0.0 if straight else rng.normal(0, 0.04), rng.uniform(0.5, 1.3) * size
-    reach = int(half + 1.5)
-    for _ in range(int(side * 0.7)):
-        at = at + np.array([np.sin(heading), np.cos(heading)])
-        heading += bend + (0.0 if straight else rng.normal(0, 0.06))
-        y, x = int(at[0]), int(at[1])
-        if not (reach <= y < side - reach and reach <= x < side - reach):
-            break
-        near = np.s_[y - reach : y + reach + 1, x - reach : x + reach + 1]
-        ys, xs = np.mgrid[near]
-        away = np.hypot(ys - at[0], xs - at[1])
-        opacity[near] = np.maximum(opacity[near], np.clip(half + 0.5 - away, 0, 1))
-    return opacity
-
-
 def usable(pictures: Sequence[Picture], config: TrainConfig) -> list[Picture]:
     """Those large enough for a crop and without edits of tone."""
     return [
@@ -333,6 +291,9 @@ class CropSource:
             scan, state = truth.copy(), np.full(truth.shape, CLEAN, np.uint8)
         else:
             scan, truth, state = self._film(rng, number, side)
+        if c.highlights and rng.random() < c.highlights:
+            for _ in range(rng.integers(1, HIGHLIGHTS + 1)):
+                self._light(scan, truth, state, rng)
         if c.transplants and rng.random() < 0.6:
             for _ in range(rng.integers(1, c.transplants + 1)):
                 self._damage(scan, state, rng)
@@ -388,12 +349,8 @@ class CropSource:
         rng: np.random.Generator,
     ) -> None:
         """Add levels, or an opacity in front of a level, somewhere nothing is yet."""
-        height, width = plane.shape
-        if height >= scan.shape[0] or width >= scan.shape[1]:
-            return
-        y, x = rng.integers(0, scan.shape[0] - height), rng.integers(0, scan.shape[1] - width)
-        place = np.s_[y : y + height, x : x + width]
-        if (state[place] == DAMAGED).any():
+        place = _free(plane, state, rng)
+        if place is None:
             return
         before = scan[place]
         after = before + (plane if towards is None else plane * (towards - before))
@@ -406,6 +363,15 @@ class CropSource:
         rim = (moved > 1.5) | ndi.binary_dilation(hit, EIGHT)
         state[place][rim] = UNDECIDED
         state[place][hit] = DAMAGED
+
+    def _light(self, scan: Plane, truth: Plane, state: States, rng: np.random.Generator) -> None:
+        """Draw a highlight into scan and truth alike: it is the picture's."""
+        opacity = draw_highlight(rng)
+        place = _free(opacity, state, rng)
+        if place is not None:
+            level = rng.uniform(150, LEVELS)
+            truth[place] = lit(truth[place], opacity, level)
+            scan[place] = lit(scan[place], opacity, level)
 
     def _drawn(self, rng: np.random.Generator) -> tuple[Plane, float | None]:
         return draw_artefact(rng), LEVELS if rng.random() < 0.8 else 0.0
@@ -421,6 +387,16 @@ class CropSource:
         if not brighter and rng.random() < 0.3:
             return np.clip(-change / np.maximum(under, 20), 0, 1), 0.0
         return change * np.float32(rng.uniform(0.5, 1.4)), None
+
+
+def _free(plane: Plane, state: States, rng: np.random.Generator) -> tuple[slice, slice] | None:
+    """A place of that size, somewhere; None where it is taken by damage or there is no room."""
+    height, width = plane.shape
+    if height >= state.shape[0] or width >= state.shape[1]:
+        return None
+    y, x = rng.integers(0, state.shape[0] - height), rng.integers(0, state.shape[1] - width)
+    place = np.s_[y : y + height, x : x + width]
+    return None if (state[place] == DAMAGED).any() else place
 
 
 def enlarge(

@@ -10,7 +10,6 @@ from darkroom.training.data import (
     CropSource,
     augment,
     digest,
-    draw_artefact,
     enlarge,
     find_pairs,
     lift_residues,
@@ -84,14 +83,6 @@ def test_residues_hold_the_artefact_alone(pictures):
         assert residue.pick > 0
 
 
-def test_drawn_artefacts_are_opacities(rng):
-    for _ in range(40):
-        opacity = draw_artefact(rng)
-        assert opacity.dtype == np.float32
-        assert 0 < opacity.max() <= 1
-        assert opacity.min() >= 0
-
-
 def test_a_step_always_gives_the_same_batch(pictures):
     first, second = CropSource(pictures, CONFIG), CropSource(pictures, CONFIG)
     second.batch(3)
@@ -117,6 +108,18 @@ def test_damage_is_where_scan_and_truth_differ(pictures):
     assert damaged > 50
 
 
+def test_highlights_belong_to_the_picture(pictures):
+    config = replace(CONFIG, transplants=0, damaged=0.0, clean=1.0)
+    plain, lit = (CropSource(pictures, replace(config, highlights=h)) for h in (0.0, 1.0))
+    brightest = 0.0
+    for step in range(6):
+        before, after = plain.batch(step), lit.batch(step)
+        assert torch.equal(after.scan, after.truth)
+        assert not after.state.any()
+        brightest = max(brightest, float(after.scan.max() - before.scan.max()))
+    assert brightest > 0.1
+
+
 def test_enlarged_crops_keep_truth_and_damage_together(pictures, rng):
     source = CropSource(pictures, replace(CONFIG, enlarged=1.0, transplants=0))
     for step in range(6):
@@ -133,14 +136,6 @@ def test_enlarged_crops_keep_truth_and_damage_together(pictures, rng):
     assert (state == DAMAGED).sum() == 81
     assert truth.std() > 0.01
     assert abs(float((scan - truth)[27:36, 27:36].mean()) - 150) < 30
-
-
-def test_drawn_artefacts_grow_with_their_size():
-    def covered(size):
-        drawn = (draw_artefact(np.random.default_rng(i), size) for i in range(40))
-        return np.mean([(opacity > 0.05).sum() for opacity in drawn])
-
-    assert covered(3.0) > 2 * covered(1.0)
 
 
 def test_clean_crops_are_clean(pictures):
