@@ -1,9 +1,11 @@
 """What a backend misses and what it heals wrongly, by size, contrast, shape and photograph.
 
-    python benchmarks/error_analysis.py DATA SPLIT.tsv --split test --backend unet --plot out.png
+    python benchmarks/error_analysis.py DATA SPLIT.tsv --split test --backend unet --sheet out.png
 
 Artefacts and false alarms are counted as the data set's own `score.py` does. The shares are of
-artefacts, so that a scratch counts as much as a speck; error is in shares of doing nothing.
+artefacts, so that a scratch counts as much as a speck; error is in shares of doing nothing. The
+sheet shows false alarms drawn at random, each as scan, ground truth, result, and scan with the
+change outlined: what the retoucher left may be dust all the same.
 """
 
 import argparse
@@ -25,6 +27,7 @@ SIZES = ((0, 10), (10, 30), (30, 100), (100, 300), (300, 10**9))  # pixels
 CONTRASTS = ((0, 15), (15, 25), (25, 50), (50, 100), (100, 256))  # levels, strongest pixel
 LONG = 4.0  # longer than wide by this much is a hair or a scratch
 NEAR, CHANGE, FALSE_SIZE = 4, 8, 4
+VIEW = 64  # pixels shown of a false alarm
 
 
 def shape_of(blob):
@@ -36,7 +39,7 @@ def shape_of(blob):
     return "long" if np.sqrt(values[1] / values[0]) >= LONG else "round"
 
 
-def analyse(path, backend, sensitivity):
+def analyse(path, backend, settings, sensitivity):
     """(artefacts, false alarms) of one patch, as lists of dicts."""
     import cv2
     import torch
@@ -53,7 +56,7 @@ def analyse(path, backend, sensitivity):
     )
     options = CleanOptions(backend=backend, sensitivity=sensitivity, grain="none")
     result = clean_array(
-        scan, options, engine=engine(backend, None, False), machine=MachineOptions(jobs=1)
+        scan, options, engine=engine(backend, settings, False), machine=MachineOptions(jobs=1)
     )
     out = result.image.astype(np.float32)
     scan, gt = scan.astype(np.float32), gt.astype(np.float32)
@@ -86,10 +89,38 @@ def analyse(path, backend, sensitivity):
         blob = changes[box] == number
         if blob.sum() >= FALSE_SIZE and not near[box][blob].any():
             harm = float((after - before)[box][blob].sum())
-            false.append({"photo": photo, "size": int(blob.sum()), "harm": harm})
+            rows, columns = box
+            middle = (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
+            of = {"photo": photo, "size": int(blob.sum()), "harm": harm}
+            false.append(of | {"view": view_of(scan, gt, out, outline_of(changes, number), middle)})
     rest = float(before[labels == 0].sum())
     return artefacts, false, {"photo": photo, "error": float(before.sum()), "rest": rest,
                               "left": float(after.sum()), "pixels": scan.size}  # fmt: skip
+
+
+def outline_of(labels, number):
+    """The outline of a component, one pixel around it."""
+    blob = labels == number
+    return ndi.binary_dilation(blob, EIGHT, iterations=2) & ~ndi.binary_dilation(blob, EIGHT)
+
+
+def view_of(scan, gt, out, outline, middle):
+    """Scan, ground truth, result and outlined scan around a place, side by side, uint8."""
+    at = [min(max(0, m - VIEW // 2), n - VIEW) for m, n in zip(middle, scan.shape, strict=True)]
+    window = tuple(slice(a, a + VIEW) for a in at)
+    outlined = np.where(outline, 255 - scan, scan)
+    return np.hstack([plane[window] for plane in (scan, gt, out, outlined)]).astype(np.uint8)
+
+
+def save_sheet(path, false, count, seed=0):
+    """`count` false alarms drawn at random, three a row, twice as large."""
+    from PIL import Image
+
+    drawn = np.random.default_rng(seed).permutation(len(false))[:count]
+    views = [np.pad(false[i]["view"], 2) for i in drawn]
+    views += [np.zeros_like(views[0])] * (-len(views) % 3)
+    rows = [np.hstack(views[i : i + 3]) for i in range(0, len(views), 3)]
+    Image.fromarray(np.vstack(rows).repeat(2, 0).repeat(2, 1)).save(path)
 
 
 def within(value, bins):
@@ -123,7 +154,10 @@ def main():
     parser.add_argument("split_file", type=Path)
     parser.add_argument("--split", default="test")
     parser.add_argument("--backend", default="unet")
+    parser.add_argument("--weights", help="a weights file, for backends that take one")
     parser.add_argument("--sensitivity", type=float, default=50.0)
+    parser.add_argument("--sheet", type=Path, help="where to draw false alarms")
+    parser.add_argument("--count", type=int, default=60, help="how many of them")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -134,7 +168,8 @@ def main():
         for p in sorted(args.data.glob("*/scan/*.png"))
         if split.get(photo_of(p.name)) == args.split
     ]
-    work = partial(analyse, backend=args.backend, sensitivity=args.sensitivity)
+    settings = (("weights", args.weights),) if args.weights else ()
+    work = partial(analyse, backend=args.backend, settings=settings, sensitivity=args.sensitivity)
     with ProcessPoolExecutor(args.workers) as pool:
         results = list(pool.map(work, paths, chunksize=4))
     artefacts = [a for r in results for a in r[0]]
@@ -151,7 +186,11 @@ def main():
     print(f"\nerror left: {left:.3f} of doing nothing; outside artefacts it was {rest:.3f}")
     print(f"false alarms: {len(false)}, {len(false) / megapixels:.2f} a megapixel")
     print(f"their error: {sum(harm) / total:.3f}, of the worst five {sum(harm[:5]) / total:.3f}")
+    if args.sheet and false:
+        save_sheet(args.sheet, false, args.count)
     if args.json:
+        for alarm in false:
+            del alarm["view"]
         args.json.write_text(
             json.dumps({"artefacts": artefacts, "false": false, "patches": patches})
         )
