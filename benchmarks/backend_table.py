@@ -49,7 +49,7 @@ def engine(backend, settings, given):
     return load_engine(options, "auto", installed(), mask_given=given)
 
 
-def rows_of(path, methods, scorer, unet):
+def rows_of(path, methods, scorer, unet, inverted=False):
     """Score of one patch by each method."""
     import cv2
     import torch
@@ -67,6 +67,8 @@ def rows_of(path, methods, scorer, unet):
         np.asarray(Image.open(p).convert("L"))
         for p in (path, path.parent.parent / "gt" / path.name)
     )
+    if inverted:
+        scan, gt = 255 - scan, 255 - gt
     pair = [a.astype(np.float32) for a in (scan, gt)]
     out = []
     for name in methods:
@@ -115,6 +117,9 @@ def main():
     parser.add_argument("--unet", type=Path, help="weights of the unet; its rows are left out else")
     parser.add_argument("--every", type=int, default=1, help="use only every Nth patch")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--inverted", action="store_true", help="show scans and ground truth as raw negatives"
+    )
     parser.add_argument("--families", action="store_true", help="sse_ratio of each family too")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -130,7 +135,13 @@ def main():
     started = time.monotonic()
     scorer = args.data.resolve().parent
     with ProcessPoolExecutor(args.workers) as pool:
-        work = partial(rows_of, methods=args.methods, scorer=scorer, unet=args.unet)
+        work = partial(
+            rows_of,
+            methods=args.methods,
+            scorer=scorer,
+            unet=args.unet,
+            inverted=args.inverted,
+        )
         rows = list(pool.map(work, paths, chunksize=4))
     sys.path.insert(0, str(scorer))
     from score import summary

@@ -346,6 +346,19 @@ def test_the_judge_that_comes_with_the_weights_decides(network, tmp_path, rng):
     assert not (judged & ~all_of_them).any()
 
 
+def test_polarity_leaves_the_other_kind_alone(weights, rng):
+    image = picture(rng, 150, 210)
+    image[90:94, 100:103] = 0
+
+    def marked(polarity):
+        options = CleanOptions(backend="segnet", grain="none", polarity=polarity)
+        return clean_array(image, options, engine=engine(weights)).mask > 0
+
+    bright, dark, both = (marked(polarity) for polarity in ("bright", "dark", "both"))
+    assert np.array_equal(bright | dark, both)
+    assert (bright.sum(), dark.sum()) != (both.sum(), both.sum())
+
+
 def test_a_table_that_never_finds_leaves_the_scan_alone(network, tmp_path, rng):
     path = tmp_path / "never.safetensors"
     header = WeightsHeader(

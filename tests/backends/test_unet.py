@@ -204,18 +204,23 @@ def test_the_judge_sees_each_component_with_its_score_and_fill(network, tmp_path
     image = (image / 1.02).astype(np.float32)
     tensors = {n: t.numpy() for n, t in network.state_dict().items()}
 
-    def cleaned(**judge):
+    def cleaned(polarity="both", **judge):
         table = {"features": list(NAMES), "coefficients": [0.0] * len(NAMES), "intercept": 0.0}
         calibration = {"thresholds": [[0, 0.3, 0.3]], "judge": table | judge}
         path = tmp_path / "judged.safetensors"
         save_weights(path, tensors, WeightsHeader("unet", asdict(SMALL), calibration=calibration))
         options = CleanOptions(
-            backend="unet", options={"unet": {"weights": str(path)}}, grain="none"
+            backend="unet",
+            options={"unet": {"weights": str(path)}},
+            grain="none",
+            polarity=polarity,
         )
         return clean_array(image, options)
 
     everything = cleaned(bars=[[50, -5.0]])
     assert everything.artefacts > 0
+    bright, dark = (cleaned(p, bars=[[50, -5.0]]).mask > 0 for p in ("bright", "dark"))
+    assert np.array_equal(bright ^ dark, everything.mask > 0)
     assert cleaned(bars=[[50, 5.0]]).artefacts == 0
     # By the change alone: what is accepted at a bar are the components that change most.
     index = NAMES.index("change_mean")

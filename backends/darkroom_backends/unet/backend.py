@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from darkroom.errors import BackendError
-from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
+from darkroom.judging import SURROUNDINGS, LinearJudge, component_features, is_expected
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile
@@ -97,10 +97,12 @@ class UNetRestorer:
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """By the score of the component and the change its repair makes in luminance."""
-        if self._judge is None:
-            return 1.0
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
         change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
+        if not is_expected(change, crop.mask, stats.polarity):
+            return 0.0
+        if self._judge is None:
+            return 1.0
         scale = self._scale_for(stats)
         # As large as the network saw it; of something tiny, all there is.
         step = scale if crop.mask[::scale, ::scale].any() else 1
