@@ -234,6 +234,9 @@ class Tile:
         score: float32 (H, W) over `read` in [0, 1], what a restorer made of it, or None.
         fill: float32 (H, W, C) over `read`, a restorer's repair, or None; meaningless where the
             score is below the low threshold.
+        inside: the part of `read` that the picture covers; the rest is mirrored. None stands for
+            all of it. A thing cut by the picture's edge and its mirror image look like one whole
+            thing, so a network that knows edges had better look at this part only.
     """
 
     core: Window
@@ -243,6 +246,7 @@ class Tile:
     infrared: Float | None = None
     score: Float | None = None
     fill: Float | None = None
+    inside: Window | None = None
 
     @property
     def core_slices(self) -> tuple[slice, slice]:

@@ -60,14 +60,16 @@ class Cutter:
         samples = read_padded(source.read, info.width, info.height, read)
         image = as_channels(self.codec.encode(samples[..., : info.channels]), channels)
         infrared = None if self.infrared is None else self.infrared.padded(read)
-        return Tile(core, read, image, mask, infrared)
+        inside = read.clip(info.width, info.height)
+        return Tile(core, read, image, mask, infrared, inside=inside)
 
 
 def part_of(tile: Tile, core: Window, read: Window, mask: Bytes) -> Tile:
     """The part of a tile within `read`, which answers for `core` and has a mask."""
     part = read.relative_to(tile.read).slices
     infrared = None if tile.infrared is None else tile.infrared[part].copy()
-    return Tile(core, read, tile.image[part].copy(), mask, infrared)
+    inside = read.intersect(tile.inside or tile.read)
+    return Tile(core, read, tile.image[part].copy(), mask, infrared, inside=inside)
 
 
 def as_channels(image: Float, channels: Literal["gray", "rgb", "any"]) -> Float:

@@ -70,7 +70,7 @@ def restore_whole(restorer, stats, image, core):
 
     for tiling in Grid(width, height, core, contract.halo, contract.multiple_of):
         pixels = np.ascontiguousarray(read_padded(read, width, height, tiling.read))
-        tile = Tile(tiling.core, tiling.read, pixels)
+        tile = Tile(tiling.core, tiling.read, pixels, inside=tiling.read.clip(width, height))
         (made,) = restorer.restore([tile], stats)
         score[tiling.core.slices] = made.score[tile.core_slices]
         fill[tiling.core.slices] = made.fill[tile.core_slices]
@@ -123,6 +123,18 @@ def test_results_do_not_depend_on_tile_size(restorer, stats, rng, channels, dpi)
         tiled = restore_whole(restorer, stats, image, core)
         for a, b in zip(whole, tiled, strict=True):
             np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+@pytest.mark.parametrize("core", [64, 512])
+def test_a_picture_is_seen_as_training_shows_it(weights, stats, rng, core):
+    """Nothing is mirrored at its edges: crops in training end just so."""
+    restorer = UNetRestorer(UNetOptions(weights=str(weights)))
+    image = rng.random((136, 208, 1)).astype(np.float32)
+    score, fill = restore_whole(restorer, stats, image, core)
+    with torch.no_grad():
+        logit, made = restorer.module(torch.from_numpy(image[None, None, ..., 0]))
+    np.testing.assert_allclose(score, torch.sigmoid(logit)[0, 0].numpy(), atol=2e-6)
+    np.testing.assert_allclose(fill[..., 0], made[0, 0].clamp(0, 1).numpy(), atol=2e-6)
 
 
 def test_at_half_the_scale_too(weights, stats, rng):

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from darkroom.errors import BackendError
+from darkroom.geometry import Window, round_up
 from darkroom.judging import SURROUNDINGS, LinearJudge, component_features, is_expected
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
@@ -89,8 +90,8 @@ class UNetRestorer:
 
     def _reach(self, scale: int) -> int:
         """Pixels of the scan that matter to each side of one."""
-        # Interpolation looks a pixel further; sides have to stay multiples of the stride.
-        return (self.module.radius + (STRIDE // 2 if scale > 1 else 0)) * scale
+        further = 1 if scale > 1 else 0  # interpolation looks a pixel further
+        return round_up(self.module.radius + further, STRIDE) * scale
 
     def _scale_for(self, stats: FrameStats) -> int:
         return self._scale or (2 if (stats.dpi or 0.0) >= FINE else 1)
@@ -119,10 +120,8 @@ class UNetRestorer:
 
     @torch.inference_mode()
     def _restore(self, tile: Tile, scale: int) -> Restoration:
-        # What only a larger scale would need is left out, and keeps the scan.
-        spare = max(0, _context(tile) - self._reach(scale))
         height, width = tile.image.shape[:2]
-        inner = np.s_[spare : height - spare, spare : width - spare]
+        inner = self._seen(tile, scale).relative_to(tile.read).slices
         luminance = self._tensor(tile.luminance()[inner][None, None])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
             seen = self.module.look(reduce(luminance, scale))
@@ -137,6 +136,17 @@ class UNetRestorer:
         filled = tile.image.copy()
         filled[inner] = made.clamp(0, 1).permute(1, 2, 0).cpu().numpy()
         return Restoration(score, filled)
+
+    def _seen(self, tile: Tile, scale: int) -> Window:
+        """What the network is shown: as much as matters to the core, as far as the picture goes.
+
+        Training ends crops just so, anywhere. Of the mirrored pixels beyond the picture only those
+        are taken that its sides lack to be multiples of the stride.
+        """
+        spare = max(0, _context(tile) - self._reach(scale))  # only a larger scale needs it
+        picture, step = tile.inside or tile.read, STRIDE * scale
+        sides = round_up(picture.width, step), round_up(picture.height, step)
+        return tile.read.grow(-spare).intersect(Window(picture.x, picture.y, *sides))
 
     def _tensor(self, planes: Float) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(planes, np.float32)).to(self.device)
