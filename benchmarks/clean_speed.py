@@ -56,7 +56,9 @@ clean_file(
 """
 
 
-def make_scan(path: Path, megapixels: float, channels: int, density: float) -> None:
+def make_scan(
+    path: Path, megapixels: float, channels: int, density: float, dpi: float | None = None
+) -> None:
     """A 3:2 16-bit scan of soft shapes and grain, with `density` specks and hairs a megapixel."""
     rng = np.random.default_rng(7)
     height = int((megapixels * 1e6 / 1.5) ** 0.5)
@@ -82,7 +84,9 @@ def make_scan(path: Path, megapixels: float, channels: int, density: float) -> N
     samples = (np.clip(image, 0, 1) * 65535).astype(np.uint16)
     if channels == 3:
         samples = np.stack([samples, samples, samples], axis=2)
-    tifffile.imwrite(path, samples, photometric="rgb" if channels == 3 else None, metadata=None)
+    resolution = {"resolution": (dpi, dpi), "resolutionunit": "INCH"} if dpi else {}
+    photometric = "rgb" if channels == 3 else None
+    tifffile.imwrite(path, samples, photometric=photometric, metadata=None, **resolution)
 
 
 def timed(code: str, *arguments: str) -> tuple[float, float]:
@@ -111,6 +115,7 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=50)
     parser.add_argument("--channels", type=int, choices=(1, 3), default=1)
     parser.add_argument("--density", type=float, default=15, help="artefacts a megapixel")
+    parser.add_argument("--dpi", type=float, help="resolution that the scan says it has")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--backend", default="classical")
     parser.add_argument("--max-memory", default="2GiB")
@@ -118,7 +123,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "scan.tif"), Path(folder, "out.tif")
-        make_scan(source, given.megapixels, given.channels, given.density)
+        make_scan(source, given.megapixels, given.channels, given.density, given.dpi)
         print(f"{given.megapixels:g} MP x {given.channels} uint16, {given.density:g} artefacts/MP")
         ours, theirs = [], []
         files = str(source), str(target)

@@ -46,6 +46,7 @@ def clean(frame, way, sensitivity, inpainter):
     """The result of one way of cleaning a frame."""
     options = {"": {}, "infrared, filled only": {"infrared": {"thinnest": 1.0}}}
     settings = CleanOptions(
+        backend="classical",
         ir="off" if way == "picture" else "auto",
         sensitivity=sensitivity,
         inpainter=inpainter,

@@ -53,7 +53,15 @@ def start(scans: Path, outputs: Path) -> int:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    arguments = ["clean", str(scans), "-o", f"{outputs}/", "--skip-existing"]
+    arguments = [
+        "clean",
+        "--backend",
+        "classical",
+        str(scans),
+        "-o",
+        f"{outputs}/",
+        "--skip-existing",
+    ]
     os._exit(darkroom_main([*arguments, "--max-coverage", "100%"]))
 
 

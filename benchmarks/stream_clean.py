@@ -76,6 +76,7 @@ def write(path: Path, storage: dict[str, Any], megapixels: float) -> tuple[int, 
 def clean(source: Path, target: Path, memory: str) -> dict[str, float]:
     """Clean a scan in a process of its own; figures of its receipt and its processor time."""
     command = [sys.executable, "-m", "darkroom.cli.main", "clean", source, "-o", target]
+    command += ["--backend", "classical"]
     command += ["--overwrite", "--json", "--max-memory", memory, "--scratch", source.parent]
     before, started = os.times(), time.perf_counter()
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)

@@ -113,7 +113,7 @@ class CleanOptions:
         options: options of single backends, {"classical": {"name": value}}.
     """
 
-    backend: str = "classical"
+    backend: str = "unet"
     inpainter: str | None = None
     sensitivity: float = 50.0
     min_size: Length | None = None

@@ -301,3 +301,29 @@ def test_training_learns_to_tell_damage_from_picture():
         optimizer.step()
     for name, part in parts.items():
         assert float(part.detach()) < 0.5 * first[name], name
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_ships_heals_dust_and_leaves_clean_film_alone(rng, channels, inverted):
+    y, x = np.mgrid[:320, :400].astype(np.float32)
+    clean = 0.35 + 0.15 * np.sin(x / 70) * np.cos(y / 50) + 0.01 * rng.standard_normal(x.shape)
+    scan = clean.copy()
+    for row, column in rng.integers(20, 300, (12, 2)):
+        speck = np.clip(3.2 - np.hypot(y - row, x - column), 0, 1)
+        scan += speck * (0.9 - scan)
+    clean, scan = (
+        np.rint(65535 * np.repeat(p[..., None].clip(0, 1), channels, 2)).astype(np.uint16)
+        for p in (clean, scan)
+    )
+    if inverted:
+        clean, scan = 65535 - clean, 65535 - scan
+    assert CleanOptions().backend == "unet"
+    done = clean_array(scan, CleanOptions())
+    before, after = (
+        ((p.astype(float) - clean.astype(float)) ** 2).sum() for p in (scan, done.image)
+    )
+    assert after < 0.2 * before
+    kept = done.mask == 0
+    assert np.array_equal(done.image[kept], scan[kept])
+    assert (clean_array(clean, CleanOptions()).mask > 0).mean() < 1e-3

@@ -8,6 +8,7 @@ import tifffile
 from rgbi import write_sidecar, write_vuescan
 
 from darkroom.cli.main import main
+from darkroom.options import CleanOptions
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_vuescan_file_is_cleaned_by_its_fourth_sample(frame, darkroom, tmp_pat
     code, _, err = darkroom("clean", source, "-o", plain, "--ir", "off")
     assert code == 0
     assert "by infrared" not in err
-    assert receipt_of(plain)["backend"] == "classical"
+    assert receipt_of(plain)["backend"] == CleanOptions().backend
     assert np.array_equal(tifffile.imread(plain)[..., 3], made.damaged[..., 3])
 
 
@@ -107,7 +108,7 @@ def test_infrared_that_mirrors_the_picture_is_skipped_and_said(frame, darkroom, 
     assert code == 0
     assert "mirrors the picture" in err
     told = receipt_of(target)
-    assert told["backend"] == "classical"
+    assert told["backend"] == CleanOptions().backend
     assert told["infrared"]["used"] is False
     assert "Kodachrome" in told["infrared"]["refusal"]
     # Asked for by name, it is an error, and nothing is written.

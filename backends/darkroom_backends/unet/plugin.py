@@ -14,7 +14,7 @@ def darkroom_backends() -> list[BackendSpec]:
             kind="restorer",
             name="unet",
             factory=f"{HERE}.backend:UNetRestorer",
-            summary="Gated residual U-Net that finds and fills at once; train it first: no weights",
+            summary="Gated residual U-Net that finds and fills at once, with weights: the default",
             options=f"{HERE}.backend:UNetOptions",
             requires=("torch", "safetensors"),
             inpainter="oliveira",
