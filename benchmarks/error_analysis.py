@@ -140,7 +140,7 @@ def table(title, artefacts, key):
         + "|---" * 5
         + "|"
     )
-    for name in sorted(groups, key=lambda n: [int(t) if t.isdigit() else t for t in n.split()]):
+    for name in sorted(groups, key=lambda n: ([int(t) for t in n.split() if t.isdigit()], n)):
         of = groups[name]
         found, healed = (np.mean([a[k] for a in of]) for k in ("found", "healed"))
         before, after = (sum(a[k] for a in of) / total for k in ("before", "after"))

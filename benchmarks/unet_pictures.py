@@ -2,10 +2,11 @@
 
     python benchmarks/unet_pictures.py DATA SPLIT.tsv docs/images/unet.png [--weights FILE]
 
-Two portraits in the public domain (NASA's of Eileen Collins, which scikit-image bundles; the US
-Navy's of Grace Hopper, which matplotlib bundles), at twice their size, get film grain and artefacts
-lifted from the test part of a data set, and are cleaned. Each row shows a window at 100 %: before,
-what was changed, after. The error left in the whole photograph is printed.
+Photographs in the public domain (NASA's of Eileen Collins and of a rocket, which scikit-image
+bundles; the US Navy's of Grace Hopper, which matplotlib bundles), at twice their size, get film
+grain and artefacts lifted from the test part of a data set, and are cleaned.
+Each row shows a window at 100 %: before, what was changed, after. The error left in the whole
+photograph is printed.
 """
 
 import argparse
@@ -34,6 +35,7 @@ def photographs():
     shown = (
         ("Eileen Collins", Image.fromarray(skimage.data.astronaut()), ((80, 330), (560, 40))),
         ("Grace Hopper", Image.open(hopper).convert("RGB"), ((190, 380), (720, 540))),
+        ("rocket", Image.fromarray(skimage.data.rocket()), ((60, 100),)),
     )
     for name, image, windows in shown:
         larger = image.resize((2 * image.width, 2 * image.height), Image.Resampling.BICUBIC)
