@@ -181,8 +181,8 @@ def weights_file(options: UNetOptions) -> Path:
     shipped = Path(str(resources.files(__package__).joinpath(SHIPPED)))
     if not shipped.is_file():
         raise BackendError(
-            "no weights ship with the unet backend",
-            hint="Train some with `darkroom train --arch unet` and give unet:weights=FILE.",
+            "the weights of the unet backend are not installed",
+            hint="Install darkroom again, or give others with `--option unet:weights=FILE`.",
         )
     return shipped
 
