@@ -73,7 +73,8 @@ def make_plan(
     batch = contract.batch
     room = int(free * 0.6)
     while side > smallest and cost(side, workers * batch) > room:
-        side = max(smallest, round_up(side // 2, contract.multiple_of))
+        smaller = side * 7 // 8
+        side = max(smallest, smaller - smaller % contract.multiple_of)
     while workers > 1 and cost(side, workers * batch) > room:
         workers -= 1
     if free <= 0 or cost(side, batch) > room:
