@@ -17,6 +17,7 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+from darkroom.dataset.synthetic import transplant
 from darkroom.options import CleanOptions, MachineOptions
 from darkroom.pipeline.engine import load_engine
 from darkroom.pipeline.memory import clean_array
@@ -46,14 +47,11 @@ def dirty(photograph, residues, rng):
     """(clean, damaged), float32 in levels; damage is added to all channels alike."""
     noise = add_grain(np.full(photograph.shape[:2], 127, np.float32), rng) - 127
     clean = np.clip(photograph + noise[..., None], 0, 255).astype(np.float32)
-    damaged = clean.copy()
+    count = round(DENSITY * noise.size / 1e6)
     shares = np.array([r.pick for r in residues])
-    for _ in range(round(DENSITY * noise.size / 1e6)):
-        residue = residues[rng.choice(len(residues), p=shares / shares.sum())]
-        height, width = residue.change.shape
-        y, x = (rng.integers(0, n - m) for n, m in zip(noise.shape, (height, width), strict=True))
-        damaged[y : y + height, x : x + width] += residue.change[..., None]
-    return clean, np.clip(damaged, 0, 255)
+    drawn = rng.choice(len(residues), count, p=shares / shares.sum())
+    patches = [residues[i].change[..., None] / 255 for i in drawn]
+    return clean, 255 * transplant(clean / 255, patches, count, rng)
 
 
 def main():
