@@ -73,20 +73,6 @@ def component_features(score: Float, change: Float, mask: Bytes, low: float) -> 
     )
 
 
-def is_expected(change: Float, mask: Bytes, polarity: str) -> bool:
-    """Whether what a repair takes away is of the polarity that the frame can be expected to carry.
-
-    Args:
-        change: float32 (H, W), scan less fill.
-        mask: uint8 (H, W), 255 in the component.
-        polarity: "bright", "dark" or "both".
-    """
-    if polarity == "both":
-        return True
-    brighter = float(change[mask > 0].mean()) > 0
-    return brighter == (polarity == "bright")
-
-
 def surroundings(mask: Bytes) -> tuple[slice, slice]:
     """(rows, columns) of the marked pixels and `SURROUNDINGS` around, as far as they are there."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))

@@ -9,7 +9,6 @@ from darkroom.judging import (
     LinearJudge,
     component_features,
     fit,
-    is_expected,
     leave_one_out,
 )
 
@@ -130,15 +129,3 @@ def test_a_malformed_table_is_refused():
         LinearJudge.of(table | {"coefficients": [1.0]})
     with pytest.raises(ValueError, match="malformed"):
         LinearJudge.of(table | {"features": ["score_max"]})
-
-
-def test_a_repair_is_of_the_polarity_asked_for():
-    change, mask = np.zeros((5, 5), np.float32), np.zeros((5, 5), np.uint8)
-    mask[2, 1:4] = 255
-    change[2, 1:4] = 0.3, -0.1, 0.2  # the scan is brighter there than its fill
-    change[0, 0] = -9  # not of this component
-    assert is_expected(change, mask, "both")
-    assert is_expected(change, mask, "bright")
-    assert not is_expected(change, mask, "dark")
-    assert is_expected(-change, mask, "dark")
-    assert not is_expected(-change, mask, "bright")

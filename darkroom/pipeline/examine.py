@@ -47,6 +47,8 @@ class Examiner:
         # Asked once: a look at a protocol is slow beside a small component.
         self._judge = finder if isinstance(finder, ComponentJudge) else None
         self._refiner = finder if isinstance(finder, MaskRefiner) else None
+        # A detector looks at the polarity itself; of a restorer, its fills tell.
+        self._one_sided = stats.polarity != "both" and isinstance(finder, Restorer)
         margins = [part.margin for part in (self._judge, self._refiner) if part is not None]
         self.margin = max(self._contract.grow, *margins, 0)
 
@@ -75,9 +77,11 @@ class Examiner:
         shape = np.zeros((read.height, read.width), np.uint8)
         inner = component.window.relative_to(read).slices
         shape[inner] = REPAIR * pick(score, self.low, component.start).view(np.uint8)
-        if self._judge is None and self._refiner is None:
+        if not (self._judge or self._refiner or self._one_sided):
             return self._grown(component, read, shape)
         tile = crop(read, shape)
+        if self._one_sided and not is_expected(tile, self._stats.polarity):
+            return None
         try:
             asked = self._options.sensitivity
             if self._judge and self._judge.judge(tile, self._stats, asked) < 0.5:
@@ -92,3 +96,15 @@ class Examiner:
         """The component as far as the contract lets it grow."""
         near = component.window.grow(self._contract.grow)
         return Marked(near, grow(shape[near.relative_to(read).slices], self._contract.grow))
+
+
+def is_expected(crop: Tile, polarity: str) -> bool:
+    """Whether what a restorer takes away from a component is of the polarity expected.
+
+    Args:
+        crop: with the component as its mask, and a fill.
+        polarity: "bright", "dark" or "both".
+    """
+    assert crop.mask is not None and crop.fill is not None
+    taken = (crop.image - crop.fill)[crop.mask > 0]
+    return polarity in ("both", "bright" if taken.mean() > 0 else "dark")

@@ -32,13 +32,18 @@ def draw_artefact(rng: np.random.Generator, size: float = 1.0) -> Plane:
 
 def _speck(rng: np.random.Generator, size: float) -> Plane:
     side = int(rng.integers(7, 22) * size)
-    y, x = np.mgrid[:side, :side].astype(np.float32) - side / 2
     turn, squeeze = rng.uniform(0, np.pi), rng.uniform(0.35, 1)
-    u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    u, v = _axes(side, side / 2, turn)
     lobes = 1 + 0.2 * np.sin(np.arctan2(v, u) * rng.integers(2, 5) + rng.uniform(0, 6))
     radius = (side / 2 - 2) * rng.uniform(0.3, 1) * lobes
     opacity = np.clip(radius - np.hypot(u, v / squeeze) + 0.5, 0, 1)
     return np.asarray(opacity, np.float32)
+
+
+def _axes(side: int, middle: float, turn: float) -> tuple[Plane, Plane]:
+    """Coordinates (side, side) along two axes turned by an angle, from the middle."""
+    y, x = np.mgrid[:side, :side].astype(np.float32) - middle
+    return x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
 
 
 def _thread(rng: np.random.Generator, size: float, *, straight: bool) -> Plane:
@@ -70,10 +75,8 @@ def draw_highlight(rng: np.random.Generator) -> Plane:
     radius = float(np.exp(rng.uniform(np.log(1.5), np.log(12.0))))
     soft = rng.uniform(0.8, 2.5)
     side = int(2 * (radius + 3 * soft)) + 3
-    y, x = np.mgrid[:side, :side].astype(np.float32) - (side - 1) / 2
-    turn = rng.uniform(0, np.pi)
+    u, v = _axes(side, (side - 1) / 2, rng.uniform(0, np.pi))
     squeeze = rng.uniform(0.15, 0.5) if rng.random() < 0.3 else rng.uniform(0.6, 1.0)
-    u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
     away = np.hypot(u, v / squeeze)
     opacity = np.clip(radius - away + 0.5, 0, 1)
     if rng.random() < 0.3:  # a rim, perhaps not all around

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import SURROUNDINGS, LinearJudge, component_features, is_expected
+from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, reflect
@@ -96,12 +96,10 @@ class SegNetRestorer:
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """By the scores of the component and the change its repair makes in luminance."""
-        assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
-        if not is_expected(change, crop.mask, stats.polarity):
-            return 0.0
         if self._judge is None:
             return 1.0
+        assert crop.mask is not None and crop.score is not None and crop.fill is not None
+        change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
         features = component_features(crop.score, change, crop.mask, self._low)
         return self._judge.confidence(features, sensitivity)
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import SURROUNDINGS, LinearJudge, component_features, is_expected
+from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile
@@ -29,7 +29,7 @@ SHIPPED = "weights.safetensors"
 TILE = 1536
 COARSEST = 4
 FINE = 3000.0  # pixels per inch
-BYTES_PER_PIXEL = 240  # peak of a pass, measured; see docs/model-card-unet.md
+BYTES_PER_PIXEL = 240  # peak of a pass, measured by hand: up to 276 for each pixel it is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,10 @@ class UNetRestorer:
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """By the score of the component and the change its repair makes in luminance."""
-        assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
-        if not is_expected(change, crop.mask, stats.polarity):
-            return 0.0
         if self._judge is None:
             return 1.0
+        assert crop.mask is not None and crop.score is not None and crop.fill is not None
+        change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
         scale = self._scale_for(stats)
         # As large as the network saw it; of something tiny, all there is.
         step = scale if crop.mask[::scale, ::scale].any() else 1
@@ -143,19 +141,13 @@ class UNetRestorer:
         Training ends crops just so, anywhere. Of the mirrored pixels beyond the picture only those
         are taken that its sides lack to be multiples of the stride.
         """
-        spare = max(0, _context(tile) - self._reach(scale))  # only a larger scale needs it
         picture, step = tile.inside or tile.read, STRIDE * scale
         sides = round_up(picture.width, step), round_up(picture.height, step)
-        return tile.read.grow(-spare).intersect(Window(picture.x, picture.y, *sides))
+        shown = tile.core.grow(self._reach(scale)).intersect(tile.read)
+        return shown.intersect(Window(picture.x, picture.y, *sides))
 
     def _tensor(self, planes: Float) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(planes, np.float32)).to(self.device)
-
-
-def _context(tile: Tile) -> int:
-    """The least number of pixels that a tile shows beyond its core."""
-    core, read = tile.core, tile.read
-    return min(core.x - read.x, core.y - read.y, read.right - core.right, read.bottom - core.bottom)
 
 
 def reduce(planes: torch.Tensor, scale: int) -> torch.Tensor:
