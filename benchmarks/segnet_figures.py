@@ -22,7 +22,13 @@ from darkroom_backends.segnet.levels import BRIGHTEST, expectation, likeliest
 from darkroom_backends.segnet.model import SegNet, SegNetConfig
 from PIL import Image
 
-from darkroom.compare.paper import CLASS_COUNTS, LEVELS, class_figures, confusion_matrix, merge
+from darkroom.compare.measure.paper import (
+    CLASS_COUNTS,
+    LEVELS,
+    class_figures,
+    confusion_matrix,
+    merge,
+)
 from darkroom.geometry import Window
 from darkroom.scan import FrameStats, Tile
 from darkroom.training.data import find_pairs

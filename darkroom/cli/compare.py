@@ -9,7 +9,7 @@ from darkroom.cli import console
 from darkroom.errors import UsageError
 
 if TYPE_CHECKING:
-    from darkroom.compare.cell import Cell
+    from darkroom.compare.run.cell import Cell
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -61,7 +61,7 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Say what backends gain and harm, beside doing nothing, and write a report."""
-    from darkroom.compare.run import run_comparison
+    from darkroom.compare.compare import run_comparison
 
     source = dataset or scans
     if source is None or (dataset and scans):

@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from small_pairs import make_pair, write
 
-from darkroom.compare.backend import _engine, code_digest
+from darkroom.compare.run.backend import _engine, code_digest
 from darkroom.plugins import manager
 
 FIXTURES = Path(__file__).resolve().parent.parent / "plugins_fixture"

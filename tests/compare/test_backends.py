@@ -6,11 +6,11 @@ import tifffile
 from small_pairs import make_pair, write
 
 from darkroom.cli.main import main
-from darkroom.compare import backend
-from darkroom.compare.backend import backend_runner
-from darkroom.compare.evaluate import Settings, evaluate
-from darkroom.compare.pairs import dataset_pairs, find_pairs
-from darkroom.compare.summary import summarise
+from darkroom.compare.pairs.find import dataset_pairs, find_pairs
+from darkroom.compare.run import backend
+from darkroom.compare.run.backend import backend_runner
+from darkroom.compare.run.evaluate import Settings, evaluate
+from darkroom.compare.statistics.summary import summarise
 from darkroom.errors import InputError, UsageError
 
 

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from darkroom.compare.detection import average_precision
-from darkroom.compare.measure import measure
-from darkroom.compare.metrics import METRICS, find_metric, image_totals
-from darkroom.compare.paper import class_figures, confusion_matrix, merge
-from darkroom.compare.runners import OracleInpaint
-from darkroom.compare.sparse import Changes
-from darkroom.compare.statistics import (
+from darkroom.compare.measure.detection import average_precision
+from darkroom.compare.measure.paper import class_figures, confusion_matrix, merge
+from darkroom.compare.measure.picture import measure
+from darkroom.compare.run.runners import OracleInpaint
+from darkroom.compare.run.sparse import Changes
+from darkroom.compare.statistics.intervals import (
     draw_weights,
     holm,
     intervals,
     photograph_table,
     signed_rank,
 )
+from darkroom.compare.statistics.metrics import METRICS, find_metric, image_totals
 from darkroom.errors import UsageError
 from darkroom.residue import artefact_mask
 

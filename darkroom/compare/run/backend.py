@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom import __version__
-from darkroom.compare.runners import Restoration, parse_backend
+from darkroom.compare.run.runners import Restoration, parse_backend
 from darkroom.errors import UsageError
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file

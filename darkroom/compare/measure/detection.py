@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.harm import Counts
-from darkroom.compare.regions import KINDS, SIZES, Regions, components, per_label
+from darkroom.compare.measure.harm import Counts
+from darkroom.compare.measure.regions import KINDS, SIZES, Regions, components, per_label
 from darkroom.scan import Bytes
 
 Arrays = dict[str, NDArray[np.int64]]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.regions import components
+from darkroom.compare.measure.regions import components
 from darkroom.errors import BackendError, UsageError
 from darkroom.scan import Bytes, Pixels
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.gallery import data_uri
-from darkroom.compare.paper import CLASS_COUNTS, merge
+from darkroom.compare.measure.paper import CLASS_COUNTS, merge
+from darkroom.compare.report.gallery import data_uri
 
 ACCENT = (196, 84, 36)
 FIGURES = {"precision": "Precision", "recall": "Recall", "f1": "F1", "miou": "mIoU"}

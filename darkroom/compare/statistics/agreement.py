@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from darkroom.compare.cache import Cache
-from darkroom.compare.cell import Kept, load_kept, restoration_key
-from darkroom.compare.evaluate import Comparison
-from darkroom.compare.runners import IDENTITY
+from darkroom.compare.run.cache import Cache
+from darkroom.compare.run.cell import Kept, load_kept, restoration_key
+from darkroom.compare.run.evaluate import Comparison
+from darkroom.compare.run.runners import IDENTITY
 
 ROWS = 1024
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.cache import Cache
-from darkroom.compare.cell import Cell, Kept, load_kept, restoration_key
-from darkroom.compare.evaluate import Comparison
-from darkroom.compare.levels import grey_levels
-from darkroom.compare.pairs import Pair
-from darkroom.compare.pictures import read_rows, truth_mask
-from darkroom.compare.regions import grow
-from darkroom.compare.runners import IDENTITY
+from darkroom.compare.measure.regions import grow
+from darkroom.compare.pairs.find import Pair
+from darkroom.compare.pairs.levels import grey_levels
+from darkroom.compare.pairs.pictures import read_rows, truth_mask
+from darkroom.compare.run.cache import Cache
+from darkroom.compare.run.cell import Cell, Kept, load_kept, restoration_key
+from darkroom.compare.run.evaluate import Comparison
+from darkroom.compare.run.runners import IDENTITY
 from darkroom.geometry import Window
 from darkroom.io import open_scan
 from darkroom.scan import Encoding, Pixels, ScanInfo

@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.detection import average_precision
-from darkroom.compare.harm import Counts
-from darkroom.compare.paper import CLASS_COUNTS, COARSE, class_figures, merge
-from darkroom.compare.quality import BANDS
+from darkroom.compare.measure.detection import average_precision
+from darkroom.compare.measure.harm import Counts
+from darkroom.compare.measure.paper import CLASS_COUNTS, COARSE, class_figures, merge
+from darkroom.compare.measure.quality import BANDS
 from darkroom.errors import UsageError
 
 Values: TypeAlias = NDArray[np.float64]

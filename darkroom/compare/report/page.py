@@ -11,13 +11,13 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from darkroom.compare import figures
-from darkroom.compare.evaluate import Comparison
-from darkroom.compare.gallery import build_gallery, choose
-from darkroom.compare.metrics import METRICS
-from darkroom.compare.paper import CLASS_COUNTS
-from darkroom.compare.runners import IDENTITY
-from darkroom.compare.summary import Document, image_csv
+from darkroom.compare.measure.paper import CLASS_COUNTS
+from darkroom.compare.report import draw
+from darkroom.compare.report.gallery import build_gallery, choose
+from darkroom.compare.run.evaluate import Comparison
+from darkroom.compare.run.runners import IDENTITY
+from darkroom.compare.statistics.metrics import METRICS
+from darkroom.compare.statistics.summary import Document, image_csv
 from darkroom.errors import OutputError
 
 PICTURE_BYTES = 12_000_000
@@ -119,26 +119,24 @@ def _drawings(comparison: Comparison, document: Document) -> dict[str, Any]:
     measured = [row for row in rows if row["mse"] is not None]
     if nothing["mse"] is None:
         return {}
-    floor = figures.class_floor(measured)
+    floor = draw.class_floor(measured)
     ends = [v for row in measured for v in row["figures"]["sse_ratio"].values() if v]
     low, high = min([*ends, 0.3]) / 1.1, max([*ends, 1.5]) * 1.1
-    drawings: dict[str, Any] = {"curve": Markup(figures.curve_plot(_curved(rows)))}
+    drawings: dict[str, Any] = {"curve": Markup(draw.curve_plot(_curved(rows)))}
     drawings["curve_rows"] = [row["name"] for row in _curved(rows)]
     for row in measured:
         name = row["name"]
         confusion = _confusion(comparison, name)
         drawings[name] = {
-            "mark": Markup(figures.interval_mark(row["figures"]["sse_ratio"], low, high)),
+            "mark": Markup(draw.interval_mark(row["figures"]["sse_ratio"], low, high)),
             "mse": Markup(
-                figures.mse_histogram(
+                draw.mse_histogram(
                     row["mse"]["values"], nothing["mse"]["values"], f"MSE of images, {name}"
                 )
             ),
-            "confusion": {n: figures.confusion_uri(confusion, n) for n in CLASS_COUNTS},
+            "confusion": {n: draw.confusion_uri(confusion, n) for n in CLASS_COUNTS},
             "classes": Markup(
-                figures.class_plot(
-                    row["figures"], nothing["figures"], floor, f"Class figures, {name}"
-                )
+                draw.class_plot(row["figures"], nothing["figures"], floor, f"Class figures, {name}")
             ),
         }
     return drawings
@@ -183,7 +181,7 @@ def format_bytes(count: int) -> str:
 
 
 def _template(name: str) -> str:
-    return (files("darkroom.compare") / "templates" / name).read_text(encoding="utf-8")
+    return (files("darkroom.compare.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _script_json(value: Any) -> str:

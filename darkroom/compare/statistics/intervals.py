@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.metrics import METRICS, Metric, Totals, Values
-from darkroom.compare.paper import CLASS_COUNTS, COARSE, LEVELS, merge
+from darkroom.compare.measure.paper import CLASS_COUNTS, COARSE, LEVELS, merge
+from darkroom.compare.statistics.metrics import METRICS, Metric, Totals, Values
 
 SHAPES = {"confusion": (LEVELS, LEVELS), "confusion_50": (COARSE, COARSE)}
 

@@ -1,13 +1,13 @@
 """Do-no-harm counts: what a restoration gains inside the artefacts and costs outside them.
 
 All are sums over pixels or blobs, so images, bands of one image and photographs add up; the
-figures themselves are ratios of such sums and stand in `darkroom.compare.metrics`.
+figures themselves are ratios of such sums and stand in `darkroom.compare.statistics.metrics`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.regions import Regions, components, peak_per_label, per_label
+from darkroom.compare.measure.regions import Regions, components, peak_per_label, per_label
 from darkroom.scan import Float
 
 Counts = dict[str, float]

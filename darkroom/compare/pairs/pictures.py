@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.levels import grey_levels
+from darkroom.compare.pairs.levels import grey_levels
 from darkroom.errors import InputError
 from darkroom.geometry import Window
 from darkroom.residue import artefact_mask

@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.detection import (
+from darkroom.compare.measure.detection import (
     Arrays,
     breakdown,
     detection_counts,
     found_blobs,
     score_histograms,
 )
-from darkroom.compare.harm import Counts, clean_frame_counts, harm_counts
-from darkroom.compare.levels import classes, grey_levels
-from darkroom.compare.paper import confusion_matrix
-from darkroom.compare.quality import grain_counts, ssim_counts
-from darkroom.compare.regions import components, regions
+from darkroom.compare.measure.harm import Counts, clean_frame_counts, harm_counts
+from darkroom.compare.measure.paper import confusion_matrix
+from darkroom.compare.measure.quality import grain_counts, ssim_counts
+from darkroom.compare.measure.regions import components, regions
+from darkroom.compare.pairs.levels import classes, grey_levels
 from darkroom.scan import Bytes, Pixels
 
 VERSION = 2  # of what is counted; a new one lets no cached measurement through

@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom import __version__
-from darkroom.compare.agreement import agreements
-from darkroom.compare.cell import Cell
-from darkroom.compare.cost import machine
-from darkroom.compare.detection import precision_recall
-from darkroom.compare.evaluate import Comparison
-from darkroom.compare.metrics import METRICS, find_metric
-from darkroom.compare.paper import CLASS_COUNTS, merge
-from darkroom.compare.regions import KINDS, SIZES
-from darkroom.compare.runners import Runner
-from darkroom.compare.statistics import (
+from darkroom.compare.measure.detection import precision_recall
+from darkroom.compare.measure.paper import CLASS_COUNTS, merge
+from darkroom.compare.measure.regions import KINDS, SIZES
+from darkroom.compare.run.cell import Cell
+from darkroom.compare.run.cost import machine
+from darkroom.compare.run.evaluate import Comparison
+from darkroom.compare.run.runners import Runner
+from darkroom.compare.statistics.agreement import agreements
+from darkroom.compare.statistics.intervals import (
     PhotographTable,
     draw_weights,
     intervals,
     paired_tests,
     photograph_table,
 )
+from darkroom.compare.statistics.metrics import METRICS, find_metric
 from darkroom.errors import UsageError
 
 SCHEMA = "darkroom.compare/1"

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.harm import Counts
-from darkroom.compare.regions import Regions, grow
+from darkroom.compare.measure.harm import Counts
+from darkroom.compare.measure.regions import Regions, grow
 from darkroom.scan import Float
 
 # Octaves of spatial frequency by difference of Gaussians: (finer, coarser) sigma in pixels.

@@ -1,0 +1,1 @@
+"""Counting what a restoration gains and harms on one picture."""

@@ -1,0 +1,1 @@
+"""The page, its drawings and its pictures."""

@@ -1,0 +1,1 @@
+"""Running backends and yardsticks on every picture, and keeping what came of it."""

@@ -1,0 +1,1 @@
+"""Figures from counts, with intervals and tests over photographs."""
