@@ -32,7 +32,7 @@ from PIL import Image, PngImagePlugin
 from darkroom.errors import InputError
 from darkroom.geometry import bands
 from darkroom.io import open_scan
-from darkroom.io.tiff_read import TiffScan
+from darkroom.io.tiff.read import TiffScan
 from darkroom.scan import Pixels, Scan
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "io"))

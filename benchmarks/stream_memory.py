@@ -22,8 +22,8 @@ import numpy as np
 
 from darkroom.geometry import Grid, bands
 from darkroom.io import Scratch, create_scan, open_scan
-from darkroom.io import tiff_tags as T
-from darkroom.io.ifd import Layout, pack_directory
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.ifd import Layout, pack_directory
 from darkroom.scan import ScanInfo, Tag
 
 LAYOUTS = {

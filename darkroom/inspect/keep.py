@@ -4,9 +4,9 @@ from pathlib import Path
 
 from darkroom.errors import UsageError
 from darkroom.inspect.report import InfraredReport
-from darkroom.io import tiff_tags as T
 from darkroom.io.losses import planned_losses
-from darkroom.io.tiff_carry import carried_tags
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.carry import carried_tags
 from darkroom.pipeline.batch import target_suffix
 from darkroom.scan import ScanInfo
 

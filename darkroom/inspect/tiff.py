@@ -4,13 +4,13 @@ from collections.abc import Container, Iterable
 
 from darkroom.errors import DarkroomError
 from darkroom.inspect.report import PageReport, TagReport
-from darkroom.io import tiff_tags as T
 from darkroom.io.cost import ReadCost
 from darkroom.io.files import PositionedFile
-from darkroom.io.ifd import ByteOrder, parse_exif, unpack_value
 from darkroom.io.scratch import Scratch
-from darkroom.io.tiff_open import DEPTH, MASK, REDUCED, choose_picture, layout, sample_kind
-from darkroom.io.tiff_pages import (
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.ifd import ByteOrder, parse_exif, unpack_value
+from darkroom.io.tiff.open import DEPTH, MASK, REDUCED, choose_picture, layout, sample_kind
+from darkroom.io.tiff.pages import (
     CFA,
     COMPRESSIONS,
     OTHER_COMPRESSIONS,
@@ -19,7 +19,7 @@ from darkroom.io.tiff_pages import (
     page_metadata,
     read_pages,
 )
-from darkroom.io.tiff_read import TiffScan
+from darkroom.io.tiff.read import TiffScan
 from darkroom.scan import Scan, ScanInfo, Tag
 
 LONGEST_VALUE = 80  # characters shown

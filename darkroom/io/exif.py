@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from darkroom.io import tiff_tags as T
-from darkroom.io.ifd import SHORT, pack_exif, parse_exif, unpack_value
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.ifd import SHORT, pack_exif, parse_exif, unpack_value
 from darkroom.scan import ScanInfo, Tag
 
 

@@ -80,7 +80,7 @@ def open_infrared(
             return None
         plane = Plane("file", 0, sidecar, 0, 0)
     if plane.where == "page":
-        from darkroom.io.tiff_open import open_tiff
+        from darkroom.io.tiff.open import open_tiff
 
         return open_tiff(
             plane.path,

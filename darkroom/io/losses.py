@@ -1,6 +1,7 @@
 """What of a scan a format cannot hold, without writing it."""
 
-from darkroom.io import png_write, tiff_write
+from darkroom.io.png import write as png_write
+from darkroom.io.tiff import write as tiff_write
 from darkroom.scan import ScanInfo
 
 

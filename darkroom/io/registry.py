@@ -18,6 +18,7 @@ MAX_PIXELS = 2_000_000_000
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TIFF_SUFFIXES = (".tif", ".tiff")
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe")
 RAW_SUFFIXES = (
     *(".dng", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".cr2", ".cr3", ".crw", ".raf", ".orf"),
     *(".rw2", ".raw", ".pef", ".srw", ".3fr", ".fff", ".3f", ".iiq", ".mos", ".mef", ".mrw"),
@@ -30,15 +31,17 @@ RAW_MAGIC = (
 )
 
 READERS = (
-    ReaderSpec("TIFF", TIFF_SUFFIXES, TIFF_MAGIC, "darkroom.io.formats:open_tiff_or_raw"),
-    ReaderSpec("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), "darkroom.io.png_read:open_png"),
-    ReaderSpec("JPEG", (".jpg", ".jpeg", ".jpe"), (b"\xff\xd8\xff",), "darkroom.io.jpeg:open_jpeg"),
-    ReaderSpec("camera raw", RAW_SUFFIXES, RAW_MAGIC, "darkroom.io.raw:open_raw"),
+    ReaderSpec("TIFF", TIFF_SUFFIXES, TIFF_MAGIC, "darkroom.io.tiff.family:open_tiff_or_raw"),
+    ReaderSpec("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), "darkroom.io.png.read:open_png"),
+    ReaderSpec(
+        "JPEG", (".jpg", ".jpeg", ".jpe"), (b"\xff\xd8\xff",), "darkroom.io.jpeg.codec:open_jpeg"
+    ),
+    ReaderSpec("camera raw", RAW_SUFFIXES, RAW_MAGIC, "darkroom.io.raw.libraw:open_raw"),
 )
 WRITERS = (
-    WriterSpec("TIFF", TIFF_SUFFIXES, "darkroom.io.formats:create_tiff"),
-    WriterSpec("PNG", (".png",), "darkroom.io.png_write:create_png"),
-    WriterSpec("JPEG", (".jpg", ".jpeg", ".jpe"), "darkroom.io.jpeg:create_jpeg"),
+    WriterSpec("TIFF", TIFF_SUFFIXES, "darkroom.io.tiff.family:create_tiff"),
+    WriterSpec("PNG", (".png",), "darkroom.io.png.write:create_png"),
+    WriterSpec("JPEG", JPEG_SUFFIXES, "darkroom.io.jpeg.codec:create_jpeg"),
 )
 _HEAD = 64  # bytes; enough for every magic
 

@@ -15,11 +15,12 @@ from pictures import make_info, make_picture
 from PIL import ImageCms
 
 from darkroom.errors import UsageError
-from darkroom.io import create_scan, lzw_stream, registry
+from darkroom.io import create_scan, registry
 from darkroom.io.encoding import icc_encoding, linear_srgb_profile
 from darkroom.io.exif import exif_orientation, exif_resolution
-from darkroom.io.ifd import IfdError, pack_exif, parse_exif, retype, unpack_value
-from darkroom.io.lzw_stream import LzwError, inflate_lzw
+from darkroom.io.tiff import lzw as lzw_stream
+from darkroom.io.tiff.ifd import IfdError, pack_exif, parse_exif, retype, unpack_value
+from darkroom.io.tiff.lzw import LzwError, inflate_lzw
 from darkroom.protocols import ReaderSpec
 from darkroom.scan import Encoding, Tag
 

@@ -13,9 +13,11 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from darkroom.errors import InputError, UsageError
 from darkroom.geometry import Window
-from darkroom.io import open_scan, png_read, png_write
-from darkroom.io.png_read import SIGNATURE, chunk
-from darkroom.io.png_write import filter_rows
+from darkroom.io import open_scan
+from darkroom.io.png import read as png_read
+from darkroom.io.png import write as png_write
+from darkroom.io.png.read import SIGNATURE, chunk
+from darkroom.io.png.write import filter_rows
 from darkroom.scan import ColorProfile, Encoding, Metadata, Tag
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -14,7 +14,7 @@ from darkroom.errors import InputError
 from darkroom.geometry import Window
 from darkroom.io import open_scan
 from darkroom.io.cost import held_rows
-from darkroom.io.tiff_read import TiffScan
+from darkroom.io.tiff.read import TiffScan
 
 SMALL, LARGE = 300, 64 << 20  # cache sizes: all to the spool, all in the cache
 

@@ -14,9 +14,10 @@ from pictures import make_info, make_picture, write_scan
 from PIL import Image, TiffTags
 
 from darkroom.errors import OutputError, UsageError
-from darkroom.io import open_scan, tiff_write
-from darkroom.io.ifd import pack_exif, unpack_value
-from darkroom.io.tiff_write import TiffSink
+from darkroom.io import open_scan
+from darkroom.io.tiff import write as tiff_write
+from darkroom.io.tiff.ifd import pack_exif, unpack_value
+from darkroom.io.tiff.write import TiffSink
 from darkroom.scan import ColorProfile, Metadata, Tag
 
 ICC = bytes(range(256)) * 3

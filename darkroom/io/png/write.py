@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from darkroom.errors import OutputError, UsageError
 from darkroom.io.atomic import AtomicFile, writing
 from darkroom.io.exif import exif_of_tags
-from darkroom.io.png_read import METRE, SIGNATURE, XMP_KEY, chunk
+from darkroom.io.png.read import METRE, SIGNATURE, XMP_KEY, chunk
 from darkroom.scan import Pixels, ScanInfo
 
 TIFF_HINT = "write a .tif instead"

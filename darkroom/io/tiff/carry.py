@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-from darkroom.io import tiff_tags as T
-from darkroom.io.ifd import (
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.ifd import (
     ASCII,
     BYTE,
     EXIF_IFD,

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.geometry import Window
-from darkroom.io import tiff_codecs as codecs
-from darkroom.io.jpeg_header import coefficient_bytes, jpeg_size
-from darkroom.io.lzw_stream import LzwError, inflate_lzw
+from darkroom.io.jpeg.header import coefficient_bytes, jpeg_size
 from darkroom.io.scratch import Scratch, Spool
-from darkroom.io.tiff_codecs import Coding, SegmentError
+from darkroom.io.tiff import codecs as codecs
+from darkroom.io.tiff.codecs import Coding, SegmentError
+from darkroom.io.tiff.lzw import LzwError, inflate_lzw
 
 BLOCK = 1 << 20  # compressed bytes read at a time
 _MOST_EXPANSION = 40_000  # of ZSTD, whose blocks of 128 KiB take four bytes at least

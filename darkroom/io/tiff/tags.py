@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from darkroom.io.ifd import ByteOrder, unpack_value
+from darkroom.io.tiff.ifd import ByteOrder, unpack_value
 from darkroom.scan import Metadata, Tag
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262

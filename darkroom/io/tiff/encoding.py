@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from darkroom.io import tiff_tags as T
 from darkroom.io.encoding import icc_judgement
-from darkroom.io.ifd import unpack_value
-from darkroom.io.tiff_pages import LINEAR_RAW, Page
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.ifd import unpack_value
+from darkroom.io.tiff.pages import LINEAR_RAW, Page
 from darkroom.scan import ColorProfile, Encoding, Plane, Tag
 
 CAMERA_MODEL, COLOR_MATRIX = 50708, 50721

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from darkroom.errors import InputError
-from darkroom.io import tiff_tags as T
 from darkroom.io.files import PositionedFile, check_size, reading
-from darkroom.io.ifd import unpack_value
 from darkroom.io.scratch import Scratch
-from darkroom.io.tiff_encoding import page_profile, written_by
-from darkroom.io.tiff_pages import (
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.encoding import page_profile, written_by
+from darkroom.io.tiff.ifd import unpack_value
+from darkroom.io.tiff.pages import (
     CFA,
     COMPRESSIONS,
     LINEAR_RAW,
@@ -25,7 +25,7 @@ from darkroom.io.tiff_pages import (
     page_metadata,
     read_pages,
 )
-from darkroom.io.tiff_read import TiffScan
+from darkroom.io.tiff.read import TiffScan
 from darkroom.scan import Metadata, Plane, ScanInfo, Tag
 
 DTYPES = {(8, 1): "u1", (8, 4): "u1", (16, 1): "u2", (16, 4): "u2", (32, 3): "f4"}

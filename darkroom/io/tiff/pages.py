@@ -13,9 +13,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.io import tiff_tags as T
 from darkroom.io.files import PositionedFile
-from darkroom.io.ifd import (
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.ifd import (
     ByteOrder,
     IfdError,
     Layout,

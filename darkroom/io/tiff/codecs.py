@@ -12,8 +12,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.io.ifd import ByteOrder
-from darkroom.io.jpeg_header import jpeg_size
+from darkroom.io.jpeg.header import jpeg_size
+from darkroom.io.tiff.ifd import ByteOrder
 
 NONE, LZW, JPEG, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD = 1, 5, 7, 8, 32946, 32773, 50000
 Raw: TypeAlias = bytes | bytearray | memoryview

@@ -11,17 +11,17 @@ from threadpoolctl import threadpool_limits
 
 from darkroom.errors import InputError
 from darkroom.geometry import Window
-from darkroom.io import tiff_codecs as codecs
-from darkroom.io import tiff_tags as T
 from darkroom.io.encoding import linear_srgb_profile
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
-from darkroom.io.ifd import parse_exif
-from darkroom.io.jpeg_header import jpeg_size, segments
+from darkroom.io.jpeg.header import jpeg_size, segments
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.spooled import SpooledScan
-from darkroom.io.tiff_open import choose_picture
-from darkroom.io.tiff_open import left_out as pages_left_out
-from darkroom.io.tiff_pages import CFA, LINEAR_RAW, Page, page_metadata, read_pages
+from darkroom.io.tiff import codecs as codecs
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.ifd import parse_exif
+from darkroom.io.tiff.open import choose_picture
+from darkroom.io.tiff.open import left_out as pages_left_out
+from darkroom.io.tiff.pages import CFA, LINEAR_RAW, Page, page_metadata, read_pages
 from darkroom.scan import ColorProfile, Encoding, Metadata, ScanInfo, Tag
 
 BYTES_A_PIXEL = 22  # the most that developing takes, measured: 16 for a mosaic, 22 for linear DNG

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from darkroom.errors import InputError, OutputError, UsageError
 from darkroom.geometry import Window
-from darkroom.io import tiff_tags as T
 from darkroom.io.atomic import AtomicFile, writing
 from darkroom.io.encoding import icc_judgement
 from darkroom.io.exif import exif_of_tags, exif_orientation, exif_resolution
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
-from darkroom.io.ifd import UNDEFINED
-from darkroom.io.jpeg_header import coefficient_bytes, jpeg_size, segments
+from darkroom.io.jpeg.header import coefficient_bytes, jpeg_size, segments
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.spooled import BAND_MEMORY, SpooledScan
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.ifd import UNDEFINED
 from darkroom.scan import ColorProfile, Encoding, Metadata, Pixels, ScanInfo, Tag
 
 EXIF_MARK, XMP_MARK = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"

@@ -5,8 +5,8 @@ from pathlib import Path
 from darkroom.errors import InputError
 from darkroom.io.files import PositionedFile
 from darkroom.io.scratch import Scratch
-from darkroom.io.tiff_open import CameraRaw, open_tiff
-from darkroom.io.tiff_write import TiffSink
+from darkroom.io.tiff.open import CameraRaw, open_tiff
+from darkroom.io.tiff.write import TiffSink
 from darkroom.scan import Scan, ScanInfo
 
 # Suffixes of camera raw files that scanners write too: their tags tell.
@@ -18,7 +18,7 @@ def open_tiff_or_raw(path: Path, *, cache_bytes: int, max_pixels: int, scratch: 
     from darkroom.io.registry import RAW_SUFFIXES
 
     def raw() -> Scan:
-        from darkroom.io.raw import open_raw
+        from darkroom.io.raw.libraw import open_raw
 
         return open_raw(path, cache_bytes=cache_bytes, max_pixels=max_pixels, scratch=scratch)
 

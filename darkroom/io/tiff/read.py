@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from darkroom.errors import InputError
 from darkroom.geometry import Window
-from darkroom.io import tiff_codecs as codecs
-from darkroom.io import tiff_tags as T
 from darkroom.io.cost import ReadCost
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, reading
 from darkroom.io.scratch import Scratch, Spool
-from darkroom.io.tiff_codecs import Coding, SegmentError
-from darkroom.io.tiff_pages import Page
-from darkroom.io.tiff_stream import MAPPED_MEMORY, STREAMED, Segment, stream_rows
+from darkroom.io.tiff import codecs as codecs
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.codecs import Coding, SegmentError
+from darkroom.io.tiff.pages import Page
+from darkroom.io.tiff.stream import MAPPED_MEMORY, STREAMED, Segment, stream_rows
 from darkroom.scan import Pixels, ScanInfo
 
 # The most that a byte of each codec can expand to; more means a damaged header.

@@ -16,13 +16,13 @@ import numpy as np
 
 from darkroom.errors import OutputError, UsageError
 from darkroom.geometry import bands
-from darkroom.io import tiff_codecs as codecs
-from darkroom.io import tiff_tags as T
 from darkroom.io.atomic import AtomicFile, writing
-from darkroom.io.ifd import LONG, LONG8, SHORT, ByteOrder, Layout, pack_directories
 from darkroom.io.infrared import open_infrared
-from darkroom.io.tiff_carry import carried_tags
-from darkroom.io.tiff_codecs import Coding
+from darkroom.io.tiff import codecs as codecs
+from darkroom.io.tiff import tags as T
+from darkroom.io.tiff.carry import carried_tags
+from darkroom.io.tiff.codecs import Coding
+from darkroom.io.tiff.ifd import LONG, LONG8, SHORT, ByteOrder, Layout, pack_directories
 from darkroom.scan import Metadata, Pixels, Scan, ScanInfo, Tag
 
 CODES = {"none": 1, "lzw": 5, "deflate": 8, "packbits": 32773, "zstd": 50000}

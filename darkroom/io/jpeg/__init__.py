@@ -1,0 +1,1 @@
+"""JPEG: 8-bit grey and RGB."""

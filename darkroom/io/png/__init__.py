@@ -1,0 +1,1 @@
+"""PNG, read and written by bands of rows."""

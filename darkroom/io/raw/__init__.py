@@ -1,0 +1,1 @@
+"""Camera raw files, developed by LibRaw."""
