@@ -24,8 +24,8 @@ from darkroom.dataset.build import Settings, build, find_pairs
 from darkroom.dataset.published import find_pairs as find_patches
 from darkroom.dataset.published import group
 from darkroom.dataset.register import register
-from darkroom.dataset.split import leaks, split_at_random, split_families
-from darkroom.dataset.tiles import measure, read_tile
+from darkroom.pairs.split import leaks, split_at_random, split_families
+from darkroom.pairs.tiles import measure, read_tile
 
 CASES = [
     (0, 1, 0.4, -0.3),

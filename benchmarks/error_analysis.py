@@ -21,7 +21,7 @@ from backend_table import engine
 from film_quality import photo_of
 from scipy import ndimage as ndi
 
-from darkroom.residue import EIGHT, artefact_mask
+from darkroom.damage.difference import EIGHT, artefact_mask
 
 SIZES = ((0, 10), (10, 30), (30, 100), (100, 300), (300, 10**9))  # pixels
 CONTRASTS = ((0, 15), (15, 25), (25, 50), (50, 100), (100, 256))  # levels, strongest pixel

@@ -79,8 +79,8 @@ def measure(job):
     from darkroom_backends.classical.inpaint import NavierStokes
     from darkroom_backends.classical.refine import refine_mask
 
+    from darkroom.damage.difference import artefact_mask
     from darkroom.geometry import Window
-    from darkroom.residue import artefact_mask
     from darkroom.scan import Tile
 
     cv2.setNumThreads(1)
@@ -110,7 +110,7 @@ def enlarged(scan, gt, number):
     """A part of a pair as a finer scan shows it; with odd numbers the model damages it instead."""
     import cv2
 
-    from darkroom.dataset.synth import DamageModel, apply
+    from darkroom.damage.model import DamageModel, apply
 
     rng = np.random.default_rng(number)
     side = int(len(scan) / rng.uniform(*ENLARGE))

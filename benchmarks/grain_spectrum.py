@@ -3,14 +3,14 @@
     python benchmarks/grain_spectrum.py
 
 A picture of pure film grain gets holes of the shapes of dust and hairs; each is filled smooth,
-with and without `darkroom.grain`. Prints the power inside over the power outside in three bands
-of frequency; 1.00 is a repair that cannot be told by its grain, 0.00 a plastic one.
+with and without `darkroom.damage.grain`. Prints the power inside over the power outside in three
+bands of frequency; 1.00 is a repair that cannot be told by its grain, 0.00 a plastic one.
 """
 
 import cv2
 import numpy as np
 
-from darkroom.grain import match_grain
+from darkroom.damage.grain import match_grain
 
 BANDS = {"fine (under 2 px)": (0.0, 0.8), "middle (2 to 4 px)": (0.8, 1.6), "coarse": (1.6, 3.2)}
 LEVEL, SPREAD = 0.5, 0.02

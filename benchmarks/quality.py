@@ -72,7 +72,7 @@ def clean(picture, settings, weights, dpi=None):
 
 def film_patch(job, settings):
     """Sums of one patch: `job` is (path of its scan, weights)."""
-    from darkroom.residue import artefact_mask
+    from darkroom.damage.difference import artefact_mask
 
     path, weights = job
     scan, truth = (

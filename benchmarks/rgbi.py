@@ -20,8 +20,8 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage as ndi
 
-from darkroom.dataset.render import shape
-from darkroom.dataset.synth import DamageModel, render
+from darkroom.damage.model import DamageModel, render
+from darkroom.damage.render import shape
 from darkroom.geometry import Window
 
 Kind = Literal["slide", "negative", "inverted", "kodachrome", "silver"]

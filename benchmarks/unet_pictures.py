@@ -17,13 +17,13 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+from darkroom.damage.lookalikes import add_grain
 from darkroom.dataset.synthetic import transplant
 from darkroom.options import CleanOptions, MachineOptions
 from darkroom.pipeline.engine import load_engine
 from darkroom.pipeline.memory import clean_array
 from darkroom.plugins.manager import installed
 from darkroom.training.data import find_pairs, lift_residues, load_picture
-from darkroom.training.photographs import add_grain
 
 SIDE = 240  # of a window
 DENSITY = 150  # artefacts a megapixel

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from darkroom.dataset.synth import DamageModel, apply
+from darkroom.damage.model import DamageModel, apply
 from darkroom.errors import OutputError
 from darkroom.geometry import Window, bands
 from darkroom.io import create_scan, open_scan

@@ -15,11 +15,11 @@ from typing import Self
 import numpy as np
 
 from darkroom.dataset.build import PARTS, Opened, Settings, build
-from darkroom.dataset.manifest import Manifest
 from darkroom.errors import DarkroomError, InputError
 from darkroom.geometry import Window
 from darkroom.io import open_scan
 from darkroom.options import INFRARED, CleanOptions, MachineOptions, OutputOptions
+from darkroom.pairs.manifest import Manifest
 from darkroom.pipeline.batch import find_scans
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.codec import Codec

@@ -12,8 +12,8 @@ from darkroom.cli import console
 from darkroom.cli.options import TableAsJson
 
 if TYPE_CHECKING:
-    from darkroom.dataset.manifest import Manifest
     from darkroom.errors import DarkroomError
+    from darkroom.pairs.manifest import Manifest
 
 app = typer.Typer(help="Build, check and split training data.", no_args_is_help=True)
 
@@ -247,9 +247,9 @@ def synth_command(
     as_json: TableAsJson = False,
 ) -> int:
     """Damage clean photographs."""
-    from darkroom.dataset.manifest import Manifest
-    from darkroom.dataset.synth import DamageModel
+    from darkroom.damage.model import DamageModel
     from darkroom.dataset.synthetic import photographs, synthesise
+    from darkroom.pairs.manifest import Manifest
 
     manifest, wrong = synthesise(
         photographs(photos),
@@ -277,7 +277,7 @@ def inspect_command(
 ) -> None:
     """Show what a data set holds, and the error of doing nothing."""
     from darkroom.dataset.inspect import contact_sheet
-    from darkroom.dataset.manifest import Manifest
+    from darkroom.pairs.manifest import Manifest
 
     manifest = Manifest.load(root)
     _show(manifest, as_json)
@@ -288,7 +288,7 @@ def inspect_command(
 @app.command("verify")
 def verify_command(root: Root) -> int:
     """Check every file of a data set against its hash."""
-    from darkroom.dataset.manifest import Manifest, verify
+    from darkroom.pairs.manifest import Manifest, verify
 
     manifest = Manifest.load(root)
     wrong = list(verify(manifest))
@@ -308,10 +308,10 @@ def fit_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
     """Fit the damage model to outlines of real artefacts and to what retouchers removed."""
-    from darkroom.dataset.fit import fit_damage, to_toml
-    from darkroom.dataset.manifest import Manifest
-    from darkroom.dataset.tiles import read_tile
+    from darkroom.damage.fit import fit_damage, to_toml
     from darkroom.io.atomic import write_atomic
+    from darkroom.pairs.manifest import Manifest
+    from darkroom.pairs.tiles import read_tile
 
     manifest = Manifest.load(residues)
     pairs = (

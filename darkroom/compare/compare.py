@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darkroom.compare.pairs.find import dataset_pairs, find_pairs
 from darkroom.compare.report.page import CHANGE_COLUMNS, HARM_COLUMNS, format_figure, write_report
 from darkroom.compare.run.backend import backend_runner
 from darkroom.compare.run.evaluate import Progress, Settings, evaluate
 from darkroom.compare.statistics.metrics import METRICS, find_metric
 from darkroom.compare.statistics.summary import Document, misses, summarise
-from darkroom.dataset.manifest import NAME as MANIFEST
+from darkroom.pairs.find import dataset_pairs, find_pairs
+from darkroom.pairs.manifest import NAME as MANIFEST
 
 
 @dataclass(frozen=True, slots=True)

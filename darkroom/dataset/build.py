@@ -19,16 +19,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.dataset.manifest import NAME, Manifest, PairRecord, TileRecord
 from darkroom.dataset.published import assign, fresh_folder, group
 from darkroom.dataset.register import Reader, Registration, reduced, register, warp
-from darkroom.dataset.split import merge_families
-from darkroom.dataset.tiles import level, store_tile
 from darkroom.dataset.tone import Tone, fit_tone
 from darkroom.errors import DarkroomError, InputError, OutputError, UsageError
 from darkroom.geometry import Window
 from darkroom.io import open_scan, scan_suffixes
 from darkroom.io.atomic import write_atomic
+from darkroom.pairs.manifest import NAME, Manifest, PairRecord, TileRecord
+from darkroom.pairs.split import merge_families
+from darkroom.pairs.tiles import level, store_tile
 from darkroom.scan import Scan
 
 Array = NDArray[Any]

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from darkroom.dataset.manifest import Manifest, TileRecord
+from darkroom.damage.difference import EIGHT
 from darkroom.dataset.synthetic import shape_counts
-from darkroom.dataset.tiles import encode, level, read_tile
 from darkroom.io.atomic import write_atomic
-from darkroom.residue import EIGHT
+from darkroom.pairs.manifest import Manifest, TileRecord
+from darkroom.pairs.tiles import encode, level, read_tile
 
 SAMPLED = 400  # tiles that the histograms rest on
 ROWS = 6

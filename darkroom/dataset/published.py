@@ -13,11 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from darkroom.dataset.manifest import Manifest, TileRecord
-from darkroom.dataset.split import merge_families, split_at_random, split_families
-from darkroom.dataset.tiles import encode, measure, read_tile, write_tile
 from darkroom.errors import DarkroomError, InputError, OutputError, UsageError
 from darkroom.io.atomic import writing
+from darkroom.pairs.manifest import Manifest, TileRecord
+from darkroom.pairs.split import merge_families, split_at_random, split_families
+from darkroom.pairs.tiles import encode, measure, read_tile, write_tile
 
 NAMED = re.compile(r"(?P<photo>.+)(?P<x>\d)-(?P<y>\d+)$")
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from darkroom.dataset.manifest import Manifest, TileRecord
+from darkroom.damage.difference import EIGHT
+from darkroom.damage.model import DamageModel, apply
 from darkroom.dataset.published import assign, fresh_folder
-from darkroom.dataset.synth import DamageModel, apply
-from darkroom.dataset.tiles import level, read_tile, store_tile
 from darkroom.errors import DarkroomError, InputError
 from darkroom.geometry import Window
 from darkroom.io import open_scan, scan_suffixes
-from darkroom.residue import EIGHT
+from darkroom.pairs.manifest import Manifest, TileRecord
+from darkroom.pairs.tiles import level, read_tile, store_tile
 
 Array = NDArray[Any]
 Float = NDArray[np.float32]

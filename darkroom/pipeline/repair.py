@@ -13,9 +13,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.damage.grain import match_grain
 from darkroom.errors import DarkroomError
 from darkroom.geometry import Window, bands
-from darkroom.grain import match_grain
 from darkroom.io.scratch import Spool
 from darkroom.mask import Component, cells, pick
 from darkroom.options import Grain

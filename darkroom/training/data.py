@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage as ndi
 
+from darkroom.damage.difference import EIGHT, artefact_mask, tone_corrected
+from darkroom.damage.lookalikes import Photograph, add_grain, cut, lookalikes
+from darkroom.damage.shapes import draw_artefact, draw_highlight, lit
 from darkroom.errors import InputError
-from darkroom.residue import EIGHT, artefact_mask, tone_corrected
 from darkroom.training.config import TrainConfig
-from darkroom.training.photographs import Photograph, add_grain, cut, lookalikes
-from darkroom.training.shapes import draw_artefact, draw_highlight, lit
 from darkroom.training.trainable import CLEAN, DAMAGED, UNDECIDED, Batch
 
 Plane: TypeAlias = NDArray[np.float32]

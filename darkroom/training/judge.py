@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from darkroom.damage.difference import EIGHT, MIN_PIXELS
 from darkroom.judging import NAMES, LinearJudge, component_features, fit, leave_one_out
-from darkroom.residue import EIGHT, MIN_PIXELS
 from darkroom.training.data import LEVELS, Picture
 from darkroom.training.trainable import DAMAGED, Trainable
 from darkroom.training.validate import (

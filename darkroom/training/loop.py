@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import distributed, nn
 
+from darkroom.damage.lookalikes import Photograph
 from darkroom.errors import BackendError, InputError
 from darkroom.precision import native_bfloat16
 from darkroom.training import checkpoint as saved
 from darkroom.training.config import TrainConfig
 from darkroom.training.data import CropSource, Picture
-from darkroom.training.photographs import Photograph
 from darkroom.training.trainable import Trainable
 from darkroom.training.validate import Figures, merit, validate
 from darkroom.weights import WeightsHeader, save_weights

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darkroom.damage.lookalikes import load_photographs
 from darkroom.errors import BackendError, UsageError
 from darkroom.plugins.manager import Plugins, load_object, make_options
 from darkroom.training.config import Recipe, make_config
 from darkroom.training.convert import is_torch_file, read_state
 from darkroom.training.data import digest, find_pairs, load_picture, usable
 from darkroom.training.loop import BEST, LAST, Event, Run, join
-from darkroom.training.photographs import load_photographs
 from darkroom.training.trainable import Initialisable, Trainable
 from darkroom.weights import WeightsHeader, fill_module, load_weights, read_header
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from torch import nn
 
-from darkroom.residue import EIGHT, hysteresis
+from darkroom.damage.difference import EIGHT, hysteresis
 from darkroom.training.data import LEVELS, Picture
 from darkroom.training.trainable import DAMAGED, Trainable
 

@@ -6,12 +6,12 @@ import tifffile
 from small_pairs import make_pair, write
 
 from darkroom.cli.main import main
-from darkroom.compare.pairs.find import dataset_pairs, find_pairs
 from darkroom.compare.run import backend
 from darkroom.compare.run.backend import backend_runner
 from darkroom.compare.run.evaluate import Settings, evaluate
 from darkroom.compare.statistics.summary import summarise
 from darkroom.errors import InputError, UsageError
+from darkroom.pairs.find import dataset_pairs, find_pairs
 
 
 def settings(tmp_path, **changes):

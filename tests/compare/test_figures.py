@@ -20,8 +20,8 @@ from darkroom.compare.statistics.intervals import (
     signed_rank,
 )
 from darkroom.compare.statistics.metrics import METRICS, find_metric, image_totals
+from darkroom.damage.difference import artefact_mask
 from darkroom.errors import UsageError
-from darkroom.residue import artefact_mask
 
 
 def figures(scan, truth, output, artefacts, mask):

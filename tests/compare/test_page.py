@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from darkroom.compare.pairs.find import find_pairs
 from darkroom.compare.report.page import write_report
 from darkroom.compare.run.evaluate import Settings, evaluate
 from darkroom.compare.statistics.summary import summarise
+from darkroom.pairs.find import find_pairs
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

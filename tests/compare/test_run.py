@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from darkroom.cli.main import main
-from darkroom.compare.pairs.find import find_pairs
 from darkroom.compare.report.page import write_report
 from darkroom.compare.run.evaluate import Settings, evaluate
 from darkroom.compare.run.runners import CallableRunner, Restoration
 from darkroom.compare.statistics.summary import misses, summarise
 from darkroom.errors import InputError, UsageError
+from darkroom.pairs.find import find_pairs
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tifffile
 
+from darkroom.damage.model import DamageModel
 from darkroom.dataset import build as building
 from darkroom.dataset.build import Settings, build, find_pairs
 from darkroom.dataset.inspect import contact_sheet, histograms
-from darkroom.dataset.manifest import Manifest, verify
-from darkroom.dataset.synth import DamageModel
 from darkroom.dataset.synthetic import photographs, synthesise
-from darkroom.dataset.tiles import measure, read_tile
 from darkroom.errors import InputError, OutputError, UsageError
+from darkroom.pairs.manifest import Manifest, verify
+from darkroom.pairs.tiles import measure, read_tile
 
 Pairs = Callable[..., tuple[Path, Path]]
 SETTINGS = Settings(size=96)

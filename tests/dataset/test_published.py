@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from darkroom.cli.main import main
-from darkroom.dataset.manifest import Manifest
 from darkroom.dataset.published import NAMED, find_pairs, group, import_published
-from darkroom.dataset.split import leaks, merge_families, split_at_random, split_families
 from darkroom.errors import InputError, UsageError
+from darkroom.pairs.manifest import Manifest
+from darkroom.pairs.split import leaks, merge_families, split_at_random, split_families
 
 SHARED = Path(os.environ.get("DARKROOM_SHARED", Path(__file__).parents[3] / "shared"))
 

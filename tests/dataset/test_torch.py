@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from darkroom.dataset.build import Settings, build, find_pairs
-from darkroom.dataset.tiles import read_tile
-from darkroom.dataset.torch import Augment, PairedTiles
 from darkroom.errors import UsageError
+from darkroom.pairs.tiles import read_tile
+from darkroom.pairs.torch import Augment, PairedTiles
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.compare.pairs.levels import grey_levels
+from darkroom.damage.difference import artefact_mask
 from darkroom.errors import InputError
 from darkroom.geometry import Window
-from darkroom.residue import artefact_mask
 from darkroom.scan import Pixels, Scan, ScanInfo
 
 BAND_PIXELS = 16_000_000

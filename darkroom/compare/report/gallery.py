@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.compare.measure.regions import grow
-from darkroom.compare.pairs.find import Pair
 from darkroom.compare.pairs.levels import grey_levels
 from darkroom.compare.pairs.pictures import read_rows, truth_mask
 from darkroom.compare.run.cache import Cache
@@ -19,6 +18,7 @@ from darkroom.compare.run.evaluate import Comparison
 from darkroom.compare.run.runners import IDENTITY
 from darkroom.geometry import Window
 from darkroom.io import open_scan
+from darkroom.pairs.find import Pair
 from darkroom.scan import Encoding, Pixels, ScanInfo
 
 SIDE = 512  # pixels of the largest picture shown

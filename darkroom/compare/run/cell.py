@@ -14,7 +14,6 @@ from darkroom import __version__
 from darkroom.compare.measure.harm import Counts
 from darkroom.compare.measure.paper import LEVELS
 from darkroom.compare.measure.picture import VERSION, Measurement, measure, measure_clean
-from darkroom.compare.pairs.find import Pair
 from darkroom.compare.pairs.pictures import bands, read_rows, require_equal_size, truth_mask
 from darkroom.compare.run.cache import Cache, key_of, pack_json, unpack_json
 from darkroom.compare.run.cost import machine, measured
@@ -23,6 +22,7 @@ from darkroom.compare.run.sparse import Changes, Plane
 from darkroom.compare.statistics.metrics import image_totals
 from darkroom.errors import DarkroomError
 from darkroom.io import open_scan
+from darkroom.pairs.find import Pair
 from darkroom.scan import Bytes, Scan
 
 

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from darkroom.compare.pairs.find import Pair
 from darkroom.compare.pairs.pictures import BAND_PIXELS
 from darkroom.compare.run.cache import digest
 from darkroom.compare.run.cell import Cell, Task, run_cell
 from darkroom.compare.run.runners import Identity, OracleInpaint, Runner
 from darkroom.errors import UsageError
+from darkroom.pairs.find import Pair
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from darkroom.dataset.split import leaks
 from darkroom.errors import InputError
 from darkroom.io.atomic import write_atomic
+from darkroom.pairs.split import leaks
 
 VERSION = 1
 NAME = "manifest.json"

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from darkroom.grain import match_grain
+from darkroom.damage.grain import match_grain
 
 
 def grainy(rng, side=96, spread=0.03, size=0.8, channels=1):

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from darkroom.damage.difference import EIGHT, artefact_mask, robust_noise, tone_corrected
 from darkroom.errors import InputError
-from darkroom.residue import EIGHT, artefact_mask, robust_noise, tone_corrected
 
 MICRONS_PER_INCH = 25400.0
 LABELS = {

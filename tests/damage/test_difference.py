@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from darkroom.residue import artefact_mask
+from darkroom.damage.difference import artefact_mask
 
 SHARED = Path(os.environ.get("DARKROOM_SHARED", Path(__file__).parents[2] / "shared"))
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from darkroom.training.shapes import draw_artefact, draw_highlight, lit
+from darkroom.damage.shapes import draw_artefact, draw_highlight, lit
 
 
 @pytest.mark.parametrize("draw", [draw_artefact, draw_highlight])

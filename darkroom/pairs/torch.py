@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from darkroom.dataset.manifest import Manifest, TileRecord
-from darkroom.dataset.tiles import level, read_tile
 from darkroom.errors import UsageError
+from darkroom.pairs.manifest import Manifest, TileRecord
+from darkroom.pairs.tiles import level, read_tile
 
 
 class Sample(TypedDict):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darkroom.dataset.fit import (
+from darkroom.damage.fit import (
     LINES,
     Outline,
     core_sizes,
@@ -14,8 +14,8 @@ from darkroom.dataset.fit import (
     read_frame,
     to_toml,
 )
-from darkroom.dataset.render import extent, shape
-from darkroom.dataset.synth import VISIBLE, DamageModel, apply, render
+from darkroom.damage.model import VISIBLE, DamageModel, apply, render
+from darkroom.damage.render import extent, shape
 from darkroom.errors import InputError, UsageError
 from darkroom.geometry import Window
 
@@ -104,7 +104,7 @@ def test_polarity(polarity: str, sign: int) -> None:
 
 
 def test_a_hair_is_as_straight_as_asked() -> None:
-    from darkroom.dataset.render import centreline
+    from darkroom.damage.render import centreline
 
     base = next(a for a in DamageModel.load().sample(6000, 6000, DPI, 1) if a.kind == "long_hair")
     for wanted in (0.5, 0.8, 1.0):

@@ -9,12 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from darkroom.dataset.manifest import TileRecord
+from darkroom.damage.difference import (
+    EIGHT,
+    artefact_mask,
+    robust_noise,
+    thresholds,
+    tone_corrected,
+)
 from darkroom.errors import InputError
 from darkroom.geometry import Window
 from darkroom.io.atomic import writing
 from darkroom.io.files import reading
-from darkroom.residue import EIGHT, artefact_mask, robust_noise, thresholds, tone_corrected
+from darkroom.pairs.manifest import TileRecord
 
 Array = NDArray[Any]
 CHANGED_LIMIT = 0.2  # a tile with more of its pixels changed was edited, not dusted

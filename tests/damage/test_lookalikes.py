@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from darkroom.damage.lookalikes import add_grain, cut, load_photographs, lookalikes
 from darkroom.errors import InputError, UsageError
 from darkroom.training.config import TrainConfig
 from darkroom.training.data import CropSource, Picture
-from darkroom.training.photographs import add_grain, cut, load_photographs, lookalikes
 from darkroom.training.trainable import CLEAN
 
 

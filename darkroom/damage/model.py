@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.dataset.fit import LINES, MICRONS_PER_INCH
-from darkroom.dataset.render import Artefact, extent, shape
+from darkroom.damage.fit import LINES, MICRONS_PER_INCH
+from darkroom.damage.render import Artefact, extent, shape
 from darkroom.errors import InputError, UsageError
 from darkroom.geometry import Window
 
@@ -67,7 +67,7 @@ class DamageModel:
         if preset not in PRESETS:
             names = ", ".join(PRESETS)
             raise UsageError(f"no damage preset named {preset!r}", hint=f"one of: {names}")
-        shipped = resources.files("darkroom.dataset").joinpath("damage.toml")
+        shipped = resources.files("darkroom.damage").joinpath("damage.toml")
         try:
             table = tomllib.loads((path or shipped).read_text("utf-8"))
             _ = table["probabilities"], table["kinds"], table["blur"], table["clusters"]

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from darkroom.dataset.manifest import NAME as MANIFEST
-from darkroom.dataset.manifest import SIDES, Manifest
 from darkroom.errors import InputError, UsageError
 from darkroom.io import scan_suffixes
+from darkroom.pairs.manifest import NAME as MANIFEST
+from darkroom.pairs.manifest import SIDES, Manifest
 
 SUFFIXES = frozenset(scan_suffixes())
 PATCH = re.compile(r"(?P<photograph>.+)\d-\d+")

@@ -1,0 +1,1 @@
+"""Damage of film: what a retoucher removed, and damage, look-alikes and grain that are made."""
