@@ -41,7 +41,7 @@ def photo_of(name):
 
 def stats_of(pixels):
     """The survey of an array."""
-    from darkroom.pipeline.codec import Codec
+    from darkroom.codec import Codec
     from darkroom.pipeline.memory import ArrayScan
     from darkroom.pipeline.survey import survey
 

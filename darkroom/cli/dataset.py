@@ -181,7 +181,7 @@ def build_command(
         cache_bytes=max(1 << 20, parse_size(max_memory or "256MiB") // 4),
     )
     if by_infrared:
-        from darkroom.labels import build_from_infrared
+        from darkroom.dataset.infrared import build_from_infrared
 
         machine = MachineOptions()
         if max_memory is not None:

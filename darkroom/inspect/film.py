@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darkroom.pipeline.codec import Codec, srgb_to_linear
+from darkroom.codec import Codec, srgb_to_linear
 from darkroom.pipeline.survey import float_white, sample_windows
 from darkroom.scan import Float, Scan
 

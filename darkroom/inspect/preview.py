@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from darkroom.codec import Codec
 from darkroom.errors import OutputError
 from darkroom.geometry import Window
 from darkroom.io import create_scan
-from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.survey import float_white
 from darkroom.scan import Bytes, ColorProfile, Encoding, Scan, ScanInfo
 

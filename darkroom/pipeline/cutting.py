@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from darkroom.codec import Codec
 from darkroom.geometry import Window
-from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.infrared_plane import InfraredPlane
 from darkroom.scan import Bytes, Float, Pixels, Scan, Tile, read_padded
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom import infrared as model
+from darkroom.codec import Codec
 from darkroom.geometry import Window
-from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.infrared_plane import InfraredPlane
 from darkroom.pipeline.survey import NOISE_LEVELS, sample_windows
 from darkroom.scan import Float, InfraredStats, Scan, Tile

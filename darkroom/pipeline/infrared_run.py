@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from darkroom.codec import Codec
 from darkroom.errors import DarkroomError, InputError, UsageError
 from darkroom.io import open_scan
 from darkroom.io.infrared import SampleScan, find_sidecar, open_infrared
 from darkroom.options import INFRARED, IR_AUTO, IR_OFF, CleanOptions
-from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.engine import Engine, load_engine
 from darkroom.pipeline.infrared import Look, look
 from darkroom.plugins.manager import Plugins, installed

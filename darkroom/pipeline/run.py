@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from darkroom.codec import Codec
 from darkroom.errors import InputError, SafetyError, UsageError
 from darkroom.geometry import Window, bands
 from darkroom.io.cost import held_rows
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.mask import REPAIR, Component, components
 from darkroom.options import CleanOptions, MachineOptions
-from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.cutting import Cutter
 from darkroom.pipeline.detect import Find, mask_bands, replaces_frame
 from darkroom.pipeline.engine import Engine

@@ -11,9 +11,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.codec import Codec
 from darkroom.geometry import Window
 from darkroom.options import Polarity
-from darkroom.pipeline.codec import Codec
 from darkroom.scan import Float, FrameStats, Scan
 
 BANDS, BAND_ROWS = 24, 64

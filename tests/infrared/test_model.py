@@ -6,8 +6,8 @@ from rgbi import DYE_INFRARED
 from scipy import ndimage as ndi
 
 from darkroom import infrared as model
+from darkroom.codec import Codec
 from darkroom.geometry import Window
-from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.infrared import find_shift, look
 from darkroom.pipeline.infrared_plane import InfraredPlane
 from darkroom.pipeline.memory import ArrayScan

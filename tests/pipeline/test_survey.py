@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from darkroom.pipeline.codec import Codec, linear_to_srgb, srgb_to_linear
+from darkroom.codec import Codec, linear_to_srgb, srgb_to_linear
 from darkroom.pipeline.memory import ArrayScan
 from darkroom.pipeline.survey import find_frame, survey
 from darkroom.scan import Encoding

@@ -14,6 +14,7 @@ from typing import Self
 
 import numpy as np
 
+from darkroom.codec import Codec
 from darkroom.dataset.build import PARTS, Opened, Settings, build
 from darkroom.errors import DarkroomError, InputError
 from darkroom.geometry import Window
@@ -22,7 +23,6 @@ from darkroom.options import INFRARED, CleanOptions, MachineOptions, OutputOptio
 from darkroom.pairs.manifest import Manifest
 from darkroom.pipeline.batch import find_scans
 from darkroom.pipeline.clean import clean_file
-from darkroom.pipeline.codec import Codec
 from darkroom.pipeline.survey import float_white
 from darkroom.scan import ColorProfile, Encoding, Pixels, Scan
 
