@@ -125,6 +125,17 @@ def test_results_do_not_depend_on_tile_size(restorer, stats, rng, channels, dpi)
             np.testing.assert_allclose(a, b, atol=2e-6)
 
 
+def test_a_grey_scan_is_to_a_network_for_colour_a_colour_scan_of_three_equal_planes(rng):
+    module = GatedUNet(UNetConfig(colour=True)).eval()
+    grey = torch.from_numpy(rng.random((1, 1, 64, 64), np.float32))
+    coloured = grey.repeat(1, 3, 1, 1) * torch.tensor([1.0, 0.8, 0.5])[:, None, None]
+    with torch.no_grad():
+        alone, thrice, tinted = (module.look(x) for x in (grey, grey.repeat(1, 3, 1, 1), coloured))
+    for a, b in zip(alone, thrice, strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(alone[0], tinted[0])
+
+
 @pytest.mark.parametrize("core", [64, 512])
 def test_a_picture_is_seen_as_training_shows_it(weights, stats, rng, core):
     """Nothing is mirrored at its edges: crops in training end just so."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,9 +121,9 @@ class UNetRestorer:
     def _restore(self, tile: Tile, scale: int) -> Restoration:
         height, width = tile.image.shape[:2]
         inner = self._seen(tile, scale).relative_to(tile.read).slices
-        luminance = self._tensor(tile.luminance()[inner][None, None])
+        shown = self._tensor(self._shown(tile)[:, *inner][None])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
-            seen = self.module.look(reduce(luminance, scale))
+            seen = self.module.look(reduce(shown, scale))
         logit, detail, gate = (plane.float() for plane in seen)
         damaged = torch.sigmoid(logit)
         score = np.zeros((height, width), np.float32)
@@ -134,6 +135,12 @@ class UNetRestorer:
         filled = tile.image.copy()
         filled[inner] = made.clamp(0, 1).permute(1, 2, 0).cpu().numpy()
         return Restoration(score, filled)
+
+    def _shown(self, tile: Tile) -> Float:
+        """What the network looks at: (3, H, W) if it sees colour and there is any, or (1, H, W)."""
+        if self.module.config.colour and tile.image.shape[2] == 3:
+            return np.moveaxis(tile.image, 2, 0)
+        return tile.luminance()[None]
 
     def _seen(self, tile: Tile, scale: int) -> Window:
         """What the network is shown: as much as matters to the core, as far as the picture goes.
@@ -189,7 +196,9 @@ def load_network(
     """
     header, tensors = load_weights(path, ARCHITECTURE)
     try:
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in header.config.items()}
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in header.config.items()
+        }
         module = GatedUNet(UNetConfig(**values))
         table = [[float(x) for x in row] for row in header.calibration.get("thresholds", DEFAULT)]
         if not table or any(len(row) != 3 for row in table):

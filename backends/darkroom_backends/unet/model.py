@@ -22,7 +22,8 @@ from torch.nn import functional as F
 
 from darkroom_backends.filters import box, dilate, surroundings
 
-FRONT = 7
+FRONT, CHROMA = 7, 4
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # BT.709
 STRIDE = 8
 GROW = 0  # on validation, widening the mask by one pixel harmed more than it healed
 
@@ -36,12 +37,27 @@ class UNetConfig:
         encoder: residual blocks at half, quarter and eighth resolution on the way down.
         decoder: residual blocks at quarter and half resolution on the way up.
         dilations: of the blocks at eighth resolution, one each.
+        colour: whether it is shown red, green and blue (grey scans three times the same plane).
     """
 
     widths: tuple[int, int, int] = (32, 64, 96)
     encoder: tuple[int, int] = (1, 1)
     decoder: tuple[int, int] = (1, 1)
     dilations: tuple[int, ...] = (1, 2)
+    colour: bool = False
+
+
+def colour_front_end(x: Tensor) -> Tensor:
+    """The fixed features of a colour image (N, 3, H, W): (N, FRONT + CHROMA, H, W).
+
+    Those of its luminance, and how red and blue depart from it locally: dust covers all
+    layers of the film, a scratch perhaps one, and neither has the colour of what is around.
+    """
+    luminance = (x * x.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True)
+    chroma = x[:, (0, 2)] - luminance
+    return torch.cat(
+        (front_end(luminance), 8 * (chroma - box(chroma, 7)), 6 * (chroma - box(chroma, 17))), 1
+    )
 
 
 def front_end(x: Tensor) -> Tensor:
@@ -98,7 +114,7 @@ class GatedUNet(nn.Module):
         super().__init__()
         c = self.config = config or UNetConfig()
         w1, w2, w3 = c.widths
-        self.stem = conv(4 * FRONT, w1)
+        self.stem = conv(4 * (FRONT + CHROMA * c.colour), w1)
         self.down2, self.down3 = conv(w1, w2, stride=2), conv(w2, w3, stride=2)
         self.encode1 = nn.Sequential(*(Block(w1) for _ in range(c.encoder[0])))
         self.encode2 = nn.Sequential(*(Block(w2) for _ in range(c.encoder[1])))
@@ -131,8 +147,14 @@ class GatedUNet(nn.Module):
         return logit, fill(x, torch.sigmoid(logit.detach()), detail, gate)
 
     def look(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logit of damage, and what `fill` needs: detail and gate, (N, 1, H, W) each."""
-        front = F.pixel_unshuffle(front_end(x), 2)
+        """Logit of damage, and what `fill` needs: detail and gate, (N, 1, H, W) each.
+
+        Args:
+            x: (N, 1, H, W), or (N, 3, H, W) where the network sees colour, in [0, 1].
+        """
+        colour = self.config.colour
+        seen = colour_front_end(x.expand(-1, 3, -1, -1)) if colour else front_end(x)
+        front = F.pixel_unshuffle(seen, 2)
         e1 = self.encode1(F.relu(self.stem(front.contiguous(memory_format=torch.channels_last))))
         e2 = self.encode2(F.relu(self.down2(e1)))
         e3 = self.encode3(F.relu(self.down3(e2)))
