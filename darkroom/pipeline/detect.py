@@ -106,6 +106,26 @@ class Find:
                     self._painter.add(mark)
         self._painter.paint()
 
+    def again(self, options: CleanOptions) -> Iterator[Marked]:
+        """What a pass with other thresholds or rules would mark, from the scores of this one.
+
+        A restorer must have kept all its fills (`keep_all`), where thresholds are lower.
+
+        Args:
+            options: as for the pass, with the same backend.
+
+        Raises:
+            BackendError: the backend failed on a component.
+        """
+        examiner = Examiner(self._finder, self._stats, options)
+        spool = self._scores
+        rows = mask_bands(spool, self._plan.band)
+        for component in components(rows, spool.width, examiner.low, examiner.high):
+            if examiner.admits(component):
+                mark = self._examine(component, examiner)
+                if mark is not None:
+                    yield mark
+
     def _in_one_tile(self, component: Component) -> bool:
         """Whether no tile but one can hold any of it, and that tile shows its surroundings."""
         grid, info = self._plan.grid, self._cutter.scan.info
@@ -185,14 +205,14 @@ class Find:
                 marks.append(mark)
         return Scored(tile.core, score, [mark for mark in marks if mark])
 
-    def _examine(self, component: Component) -> Marked | None:
-        """What to repair of a component that lies on several tiles."""
+    def _examine(self, component: Component, examiner: Examiner | None = None) -> Marked | None:
+        """What to repair of a component, wherever it lies on the tiles."""
 
         def cut(read: Window, shape: Bytes) -> Tile:
             return self._cutter.tile(component.window, read, self._finder.contract.channels, shape)
 
         score = self._scores.read(component.window)[..., 0]
-        return self._examiner.examine(component, score, partial(self._crop, cut))
+        return (examiner or self._examiner).examine(component, score, partial(self._crop, cut))
 
     def _crop(
         self,

@@ -1,6 +1,7 @@
 """Looking at one candidate: may it be an artefact, is it one, and how far does it reach?"""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -83,19 +84,22 @@ class Examiner:
         if self._one_sided and not is_expected(tile, self._stats.polarity):
             return None
         try:
-            asked = self._options.sensitivity
-            if self._judge and self._judge.judge(tile, self._stats, asked) < 0.5:
-                return None
+            asked, confidence = self._options.sensitivity, component.peak / 255
+            if self._judge:
+                confidence = self._judge.judge(tile, self._stats, asked)
+                if confidence < 0.5:
+                    return None
             if self._refiner:
-                return Marked(read, self._refiner.refine(tile, self._stats))
+                return Marked(read, self._refiner.refine(tile, self._stats), confidence)
         except Exception as error:
             raise backend_failed(self._options.backend, error, component.window) from error
-        return self._grown(component, read, shape)
+        return replace(self._grown(component, read, shape), confidence=confidence)
 
     def _grown(self, component: Component, read: Window, shape: Bytes) -> Marked:
         """The component as far as the contract lets it grow."""
         near = component.window.grow(self._contract.grow)
-        return Marked(near, grow(shape[near.relative_to(read).slices], self._contract.grow))
+        grown = grow(shape[near.relative_to(read).slices], self._contract.grow)
+        return Marked(near, grown, component.peak / 255)
 
 
 def is_expected(crop: Tile, polarity: str) -> bool:

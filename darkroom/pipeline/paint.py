@@ -15,10 +15,17 @@ MOST = 16 << 20  # bytes of masks that wait for a pass
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """An artefact: uint8 mask, 0 or 255, over a window that may stick out of the image."""
+    """An artefact.
+
+    Attributes:
+        window: may stick out of the image.
+        mask: uint8 over it, 0 or 255.
+        confidence: the judge's, or the highest score where no judge was asked, 0 to 1.
+    """
 
     window: Window
     mask: Bytes
+    confidence: float = 1.0
 
 
 class Painter:

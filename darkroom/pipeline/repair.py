@@ -5,7 +5,7 @@ where it is large, so that the result depends neither on tiles nor on bands. Onl
 mask are ever put into the output; all others are the file's own samples.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -63,6 +63,9 @@ class Band:
 
 
 _BandJob: TypeAlias = tuple[Window, list[tuple[Window, Component]]]
+# Samples (n, C) of the chosen pixels of a cell if they are known from earlier work, else None:
+# (cell, what its repair depends on, bool (H, W) of the pixels chosen).
+Known: TypeAlias = Callable[[Window, Window, NDArray[np.bool_]], Pixels | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Repair:
         seed: of the grain.
         band: rows at a time.
         marks: some rows of the mask in memory.
+        known: repairs that need not be made again, or None.
     """
 
     cutter: Cutter
@@ -92,6 +96,7 @@ class Repair:
     seed: int
     band: int
     marks: Held | None = None
+    known: Known | None = None
 
     def rows(
         self, pool: ThreadPoolExecutor, parts: list[Component], progress: Progress
@@ -145,7 +150,7 @@ class Repair:
         rows, marks = Held(self.cutter.scan.read, near), Held(self.mask.read, near)
         held = replace(self, cutter=replace(self.cutter, rows=rows), marks=marks)
         with SMALL_WORK:
-            patches = [held._patch(cell, part) for cell, part in jobs]
+            patches = [held.patch(cell, part) for cell, part in jobs]
         return Band(window, rows.read(window), marks.read(window)[..., 0], patches)
 
     def _plane(self, window: Window) -> Bytes:
@@ -153,14 +158,21 @@ class Repair:
         source = self.marks or self.mask
         return read_plane(source.read, self.mask.width, self.mask.height, window)
 
-    def _patch(self, cell: Window, part: Component) -> Patch:
-        """The repair of one part of the mask within one cell."""
-        margin = max(self.inpainter.contract.halo if self.inpainter else 0, GRAIN_MARGIN)
-        read = cell.grow(margin)
-        mask = self._plane(read)
-        chosen = self._chosen(cell, part)
+    def seen(self, cell: Window) -> Window:
+        """All that the repair of a cell depends on, of the scan and of the mask."""
+        return cell.grow(max(self.inpainter.contract.halo if self.inpainter else 0, GRAIN_MARGIN))
+
+    def patch(self, cell: Window, part: Component) -> Patch:
+        """The repair of one part of the mask within one cell, as `cells` cuts them."""
+        read = self.seen(cell)
+        chosen = self.chosen(cell, part)
         if not chosen.any():
             return Patch(cell, chosen, np.empty((0, self.cutter.scan.info.channels)))
+        if self.known is not None:
+            samples = self.known(cell, read, chosen)
+            if samples is not None:
+                return Patch(cell, chosen, samples)
+        mask = self._plane(read)
         inner = cell.relative_to(read).slices
         tile = self.cutter.tile(cell, read, "any", mask)
         fill = self._filled(tile)
@@ -171,7 +183,7 @@ class Repair:
         samples = self.cutter.codec.decode(fill[inner])
         return Patch(cell, chosen, samples[chosen])
 
-    def _chosen(self, cell: Window, part: Component) -> NDArray[np.bool_]:
+    def chosen(self, cell: Window, part: Component) -> NDArray[np.bool_]:
         """The pixels of this part, and of no other that lies in its bounding box."""
         if part.window.area > CELL * CELL * 4:
             # Neighbours in the box of a huge part are filled twice, alike both times.
