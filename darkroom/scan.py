@@ -19,6 +19,29 @@ Float: TypeAlias = NDArray[np.float32]
 Bytes: TypeAlias = NDArray[np.uint8]
 
 
+LUMINANCE = (0.2126, 0.7152, 0.0722)
+"""Weights of red, green and blue (ITU-R BT.709), on gamma-encoded values: the one grey there is."""
+
+
+def luminance(image: Float) -> Float:
+    """What a grey network, a figure or a survey sees of a picture.
+
+    Args:
+        image: float32 (H, W, C), C = 1 or 3, gamma-encoded, in any unit.
+
+    Returns:
+        float32 (H, W) in that unit; the only channel where there is but one. Summed channel by
+        channel, so that a pixel gets the same value in every tile.
+    """
+    if image.shape[2] == 1:
+        return image[..., 0]
+    red, green, blue = (np.float32(weight) for weight in LUMINANCE)
+    plane: Float = image[..., 0] * red
+    plane += image[..., 1] * green
+    plane += image[..., 2] * blue
+    return plane
+
+
 class Encoding(StrEnum):
     """How sample values relate to light."""
 
@@ -254,11 +277,8 @@ class Tile:
         return self.core.relative_to(self.read).slices
 
     def luminance(self) -> Float:
-        """(H, W) mean of the channels; for a grey tile, the image itself."""
-        if self.image.shape[2] == 1:
-            return self.image[..., 0]
-        mean: Float = self.image.mean(axis=2, dtype=np.float32)
-        return mean
+        """(H, W), see `luminance`; for a grey tile, the image itself."""
+        return luminance(self.image)
 
 
 @dataclass(frozen=True, slots=True)

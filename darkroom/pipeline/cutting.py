@@ -9,7 +9,7 @@ import numpy as np
 from darkroom.codec import Codec
 from darkroom.geometry import Window
 from darkroom.pipeline.infrared_plane import InfraredPlane
-from darkroom.scan import Bytes, Float, Pixels, Scan, Tile, read_padded
+from darkroom.scan import Bytes, Float, Pixels, Scan, Tile, luminance, read_padded
 
 
 class Held:
@@ -75,8 +75,7 @@ def part_of(tile: Tile, core: Window, read: Window, mask: Bytes) -> Tile:
 def as_channels(image: Float, channels: Literal["gray", "rgb", "any"]) -> Float:
     """The image with the number of channels a contract asks for."""
     if channels == "gray" and image.shape[2] == 3:
-        mean: Float = image.mean(axis=2, keepdims=True, dtype=np.float32)
-        return mean
+        return luminance(image)[..., None]
     if channels == "rgb" and image.shape[2] == 1:
         return np.repeat(image, 3, axis=2)
     return image

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from darkroom.codec import Codec
 from darkroom.geometry import Window
 from darkroom.options import Polarity
-from darkroom.scan import Float, FrameStats, Scan
+from darkroom.scan import Float, FrameStats, Scan, luminance
 
 BANDS, BAND_ROWS = 24, 64
 SURVEY_ROWS = 32  # of a band are plenty for tone and noise
@@ -64,9 +64,9 @@ def survey(
     """
 
     def look(window: Window) -> tuple[NDArray[np.intp], list[Float]]:
-        luminance = _luminance(scan, codec, window)
-        bins = np.minimum((luminance * BINS).astype(np.intp), BINS - 1)
-        return np.bincount(bins.ravel(), minlength=BINS), _residues(luminance)
+        plane = _luminance(scan, codec, window)
+        bins = np.minimum((plane * BINS).astype(np.intp), BINS - 1)
+        return np.bincount(bins.ravel(), minlength=BINS), _residues(plane)
 
     looked = list((pool.map if pool else map)(look, sample_windows(scan, SURVEY_ROWS)))
     histogram = np.sum([bins for bins, _ in looked], axis=0)
@@ -132,12 +132,8 @@ def find_frame(scan: Scan, codec: Codec, black: float, noise: float) -> Window:
 
 
 def _luminance(scan: Scan, codec: Codec, window: Window) -> Float:
-    """(H, W) mean of the encoded channels."""
-    image = codec.encode(scan.read(window)[..., : scan.info.channels])
-    if image.shape[2] == 1:
-        return image[..., 0]
-    mean: Float = image.mean(axis=2, dtype=np.float32)
-    return mean
+    """(H, W), of the encoded channels."""
+    return luminance(codec.encode(scan.read(window)[..., : scan.info.channels]))
 
 
 def _residues(luminance: Float) -> list[Float]:

@@ -20,7 +20,7 @@ from darkroom.geometry import Window, round_up
 from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
-from darkroom.scan import Float, FrameStats, Tile, reflect
+from darkroom.scan import Float, FrameStats, Tile, luminance, reflect
 from darkroom.weights import fill_module, load_weights
 from darkroom_backends.segnet.calibration import read_table, thresholds
 from darkroom_backends.segnet.levels import BRIGHTEST, expectation, judge_levels, likeliest
@@ -99,7 +99,7 @@ class SegNetRestorer:
         if self._judge is None:
             return 1.0
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
+        change = luminance(crop.image - crop.fill)
         features = component_features(crop.score, change, crop.mask, self._low)
         return self._judge.confidence(features, sensitivity)
 

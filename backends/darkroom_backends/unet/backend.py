@@ -20,7 +20,7 @@ from darkroom.geometry import Window, round_up
 from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
 from darkroom.precision import native_bfloat16
 from darkroom.protocols import Device, Restoration, TileContract
-from darkroom.scan import Float, FrameStats, Tile
+from darkroom.scan import Float, FrameStats, Tile, luminance
 from darkroom.weights import fill_module, load_weights
 from darkroom_backends.unet.calibration import DEFAULT, thresholds
 from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig, fill
@@ -102,7 +102,7 @@ class UNetRestorer:
         if self._judge is None:
             return 1.0
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        change = (crop.image - crop.fill).mean(axis=2, dtype=np.float32)
+        change = luminance(crop.image - crop.fill)
         scale = self._scale_for(stats)
         # As large as the network saw it; of something tiny, all there is.
         step = scale if crop.mask[::scale, ::scale].any() else 1

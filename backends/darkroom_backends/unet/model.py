@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from darkroom.scan import LUMINANCE
 from darkroom_backends.filters import box, dilate, surroundings
 
 FRONT, CHROMA = 7, 4
-LUMINANCE = (0.2126, 0.7152, 0.0722)  # BT.709
 STRIDE = 8
 GROW = 0  # on validation, widening the mask by one pixel harmed more than it healed
 

@@ -3,14 +3,11 @@
 import numpy as np
 
 from darkroom.errors import InputError
-from darkroom.scan import Float, Pixels
-
-# ITU-R BT.601 luma in 16-bit fixed point, so that 8-bit colour gives whole levels.
-LUMA = np.array([19595, 38470, 7471], np.uint32)
+from darkroom.scan import Float, Pixels, luminance
 
 
 def grey_levels(pixels: Pixels) -> Float:
-    """Luma on the scale of 8-bit grey levels.
+    """Luminance on the scale of 8-bit grey levels.
 
     Args:
         pixels: (H, W) or (H, W, S) in uint8, uint16 or float32 (floats in [0, 1]). The first three
@@ -22,19 +19,15 @@ def grey_levels(pixels: Pixels) -> Float:
     Raises:
         InputError: for any other sample type.
     """
-    if pixels.ndim == 3 and pixels.shape[2] < 3:
-        pixels = pixels[..., 0]
-    if pixels.dtype == np.uint8:
-        grey = pixels if pixels.ndim == 2 else (_luma(pixels) + 0x8000) >> 16
-        return grey.astype(np.float32)
-    if pixels.dtype == np.uint16:
-        grey = pixels if pixels.ndim == 2 else _luma(pixels) / 65536
-        return (grey / np.float32(257)).astype(np.float32)
-    if pixels.dtype.kind == "f":
-        grey = pixels if pixels.ndim == 2 else pixels[..., :3] @ (LUMA / 65536)
-        finite = np.nan_to_num(grey.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
-        scaled: Float = np.clip(finite, 0, 1) * np.float32(255)
-        return scaled
+    planes = pixels[..., None] if pixels.ndim == 2 else pixels
+    planes = planes[..., : 3 if planes.shape[2] >= 3 else 1]
+    if planes.dtype == np.uint8:
+        return np.rint(luminance(planes.astype(np.float32)))
+    if planes.dtype == np.uint16:
+        return luminance(planes.astype(np.float32)) / np.float32(257)
+    if planes.dtype.kind == "f":
+        grey = np.nan_to_num(luminance(planes.astype(np.float32)), nan=0.0, posinf=1.0, neginf=0.0)
+        return np.clip(grey, 0, 1) * np.float32(255)
     raise InputError(f"samples of type {pixels.dtype} cannot be compared")
 
 
@@ -42,8 +35,3 @@ def classes(levels: Float) -> Pixels:
     """Grey levels rounded to the 256 classes of the confusion matrix: uint8 (H, W)."""
     rounded: Pixels = np.floor(levels + 0.5).clip(0, 255).astype(np.uint8)
     return rounded
-
-
-def _luma(pixels: Pixels) -> Pixels:
-    weighted: Pixels = pixels[..., :3].astype(np.uint32) @ LUMA
-    return weighted
