@@ -26,13 +26,14 @@ import numpy as np
 
 from darkroom.geometry import bands
 from darkroom.io import create_scan
+from darkroom.metadata import Storage
 from darkroom.scan import ScanInfo
 
-LAYOUTS: dict[str, dict[str, Any]] = {
-    "strips, uncompressed": {"compression": "none", "rows_per_strip": 16},
-    "strips, deflate": {"compression": "deflate", "predictor": 2, "rows_per_strip": 16},
-    "tiles, uncompressed": {"compression": "none", "tile": (256, 256)},
-    "tiles, deflate": {"compression": "deflate", "predictor": 2, "tile": (256, 256)},
+LAYOUTS: dict[str, Storage] = {
+    "strips, uncompressed": Storage(compression="none", rows_per_strip=16),
+    "strips, deflate": Storage(compression="deflate", predictor=2, rows_per_strip=16),
+    "tiles, uncompressed": Storage(compression="none", tile=(256, 256)),
+    "tiles, deflate": Storage(compression="deflate", predictor=2, tile=(256, 256)),
 }
 MEGAPIXELS = (10.0, 50.0, 150.0, 600.0)
 TIMES = ("seconds", "processor_seconds")
@@ -58,7 +59,7 @@ def film(width: int, height: int) -> Iterator[np.ndarray]:
         yield band.clip(0, 65535).astype(np.uint16)
 
 
-def write(path: Path, storage: dict[str, Any], megapixels: float) -> tuple[int, int]:
+def write(path: Path, storage: Storage, megapixels: float) -> tuple[int, int]:
     """A scan of 3:2 in a BigTIFF; returns its width and height."""
     width = round((megapixels * 1.5e6) ** 0.5)
     height = round(megapixels * 1e6 / width)

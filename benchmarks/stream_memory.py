@@ -24,13 +24,14 @@ from darkroom.geometry import Grid, bands
 from darkroom.io import Scratch, create_scan, open_scan
 from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.ifd import Layout, pack_directory
-from darkroom.scan import ScanInfo, Tag
+from darkroom.metadata import Storage, Tag
+from darkroom.scan import ScanInfo
 
-LAYOUTS = {
-    "strips, uncompressed": {"compression": "none"},
-    "strips, deflate": {"compression": "deflate", "predictor": 2, "rows_per_strip": 16},
-    "tiles, deflate": {"compression": "deflate", "predictor": 2, "tile": (256, 256)},
-    "planar strips, LZW": {"compression": "lzw", "predictor": 2, "planar": True},
+LAYOUTS: dict[str, Storage | None] = {
+    "strips, uncompressed": Storage(compression="none"),
+    "strips, deflate": Storage(compression="deflate", predictor=2, rows_per_strip=16),
+    "tiles, deflate": Storage(compression="deflate", predictor=2, tile=(256, 256)),
+    "planar strips, LZW": Storage(compression="lzw", predictor=2, planar=True),
     "one strip, deflate": None,
     "one strip, LZW": None,
 }

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.geometry import Window
+from darkroom.metadata import Metadata, Storage
 
 Pixels: TypeAlias = NDArray[Any]  # (H, W, S) in the file's own dtype
 Float: TypeAlias = NDArray[np.float32]
@@ -66,44 +67,6 @@ class ColorProfile:
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
-    """One TIFF tag as it stood in the file.
-
-    Attributes:
-        code: tag number.
-        dtype: TIFF data type number (1 BYTE … 18 IFD8).
-        count: number of values.
-        value: the values as the TIFF library gives them.
-        ifd: which directory it stood in.
-    """
-
-    code: int
-    dtype: int
-    count: int
-    value: Any
-    ifd: Literal["image", "exif", "gps"] = "image"
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """What a file says besides pixels; carried as raw as the format allows.
-
-    Attributes:
-        tags: TIFF tags worth keeping, or their equivalents synthesised from another format.
-        exif: an EXIF block as a TIFF stream ("II*…" or "MM*…"), from PNG or JPEG.
-        xmp: an XMP packet.
-        iptc: an IPTC-IIM record.
-        text: key and value pairs of PNG text chunks.
-    """
-
-    tags: tuple[Tag, ...] = ()
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    iptc: bytes | None = None
-    text: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Plane:
     """Where the infrared channel lies.
 
@@ -142,7 +105,7 @@ class ScanInfo:
         metadata: tags and blocks to carry.
         infrared: where the infrared plane is, if there is one.
         extra_kinds: TIFF ExtraSamples codes of the extra samples.
-        storage: facts a writer may want to repeat: compression, predictor, tile size, byte order…
+        storage: what a writer may want to repeat.
         layout: the same for a person to read.
     """
 
@@ -160,7 +123,7 @@ class ScanInfo:
     metadata: Metadata = Metadata()
     infrared: Plane | None = None
     extra_kinds: tuple[int, ...] = ()
-    storage: dict[str, Any] = field(default_factory=dict)
+    storage: Storage = Storage()
     layout: str = ""
 
     @property
@@ -184,16 +147,46 @@ class ScanInfo:
         return self.width * self.height * self.samples * self.dtype.itemsize
 
 
+@dataclass(frozen=True, slots=True)
+class ReadCost:
+    """What reading a scan by windows takes, whatever the size of the windows.
+
+    Attributes:
+        how: in a few words, for a person to read.
+        memory: bytes of memory at most, besides the windows asked for.
+        disk: bytes of temporary files.
+        rows: how many rows windows side by side may have so that nothing is decoded twice; None
+            if it makes no difference.
+    """
+
+    how: str = "in memory"
+    memory: int = 0
+    disk: int = 0
+    rows: int | None = None
+
+
 class Scan(Protocol):
     """An open scan: its description and its pixels by window.
 
     `read` may be called from several threads.
+
+    Attributes:
+        info: what it is.
+        cost: what reading it takes.
+        warnings: what the user should know of how the file was understood, a sentence each.
     """
 
     info: ScanInfo
+    cost: ReadCost
+    warnings: tuple[str, ...]
 
     def read(self, window: Window) -> Pixels:
-        """The samples of a window inside the image: (height, width, samples), native dtype."""
+        """The samples of a window inside the image: (height, width, samples), native dtype.
+
+        Raises:
+            InputError: if the data are damaged.
+            ValueError: if the window leaves the image.
+        """
 
     def close(self) -> None:
         """Release the file."""
@@ -201,6 +194,61 @@ class Scan(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+class BaseScan:
+    """What scans have in common; one of a kind adds `_read`, and `close` if it holds anything.
+
+    Args:
+        info: what it is.
+        cost: what reading it takes.
+        warnings: as for `Scan`.
+    """
+
+    def __init__(
+        self, info: ScanInfo, cost: ReadCost = ReadCost(), warnings: tuple[str, ...] = ()
+    ) -> None:
+        self.info, self.cost, self.warnings = info, cost, warnings
+
+    def read(self, window: Window) -> Pixels:
+        """See `Scan.read`."""
+        if not self.info.window.contains(window):
+            raise ValueError(f"{window} leaves the image")
+        return self._read(window)
+
+    def _read(self, window: Window) -> Pixels:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release what it holds."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ScanView(BaseScan):
+    """Another view of a scan, which is closed with it.
+
+    Args:
+        scan: the scan.
+        info: what the view is.
+    """
+
+    def __init__(self, scan: Scan, info: ScanInfo) -> None:
+        super().__init__(info, scan.cost, scan.warnings)
+        self._scan = scan
+
+    def close(self) -> None:
+        """Close the scan."""
+        self._scan.close()
+
+
+def held_rows(*scans: Scan) -> int | None:
+    """How high windows side by side may be for none of the scans to decode anything twice."""
+    return min((s.cost.rows for s in scans if s.cost.rows is not None), default=None)
 
 
 def read_padded(

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from darkroom.pairs.manifest import Manifest
 from darkroom.pipeline.batch import find_scans
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.survey import float_white
-from darkroom.scan import ColorProfile, Encoding, Pixels, Scan
+from darkroom.scan import ColorProfile, Encoding, Pixels, Scan, ScanView
 
 MAX_COVERAGE = 0.1  # of a frame that labels may mark; nothing is lost by dirtier frames than usual
 
@@ -95,7 +94,7 @@ def _labelled(
             yield before, after, marked
 
 
-class EncodedScan:
+class EncodedScan(ScanView):
     """The picture of a scan as backends see it, in 16 bits; closes the scan with itself.
 
     Args:
@@ -104,8 +103,8 @@ class EncodedScan:
     """
 
     def __init__(self, scan: Scan, codec: Codec) -> None:
-        self._scan, self._codec = scan, codec
-        self.info = replace(
+        self._codec = codec
+        info = replace(
             scan.info,
             extra=0,
             extra_kinds=(),
@@ -113,18 +112,9 @@ class EncodedScan:
             photometric="rgb" if scan.info.channels == 3 else "minisblack",
             profile=ColorProfile(None, Encoding.GAMMA, "encoded for training"),
         )
+        super().__init__(scan, info)
 
-    def read(self, window: Window) -> Pixels:
+    def _read(self, window: Window) -> Pixels:
         """uint16 (H, W, C), gamma-encoded."""
         image = self._codec.encode(self._scan.read(window)[..., : self.info.channels])
         return np.asarray(np.rint(image * np.float32(65535)), np.uint16)
-
-    def close(self) -> None:
-        """Close the scan."""
-        self._scan.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

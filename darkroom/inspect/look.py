@@ -113,7 +113,6 @@ def _pages(scan: Scan) -> tuple[PageReport, ...]:
 
 def _only_page(scan: Scan) -> PageReport:
     info = scan.info
-    cost = getattr(scan, "cost", None)
     colours = ("red", "green", "blue") if info.channels == 3 else ("grey",)
     tags = [*exif_tags(info, carried(info)), *_text(info)]
     return PageReport(
@@ -128,9 +127,9 @@ def _only_page(scan: Scan) -> PageReport:
         compression=info.format.upper(),
         storage=info.layout,
         decoded_bytes=info.nbytes,
-        reading=cost.how if cost else "",
-        memory_bytes=cost.memory if cost else 0,
-        disk_bytes=cost.disk if cost else 0,
+        reading=scan.cost.how,
+        memory_bytes=scan.cost.memory,
+        disk_bytes=scan.cost.disk,
         tags=tuple(tags),
     )
 

@@ -4,7 +4,6 @@ from collections.abc import Container, Iterable
 
 from darkroom.errors import DarkroomError
 from darkroom.inspect.report import PageReport, TagReport
-from darkroom.io.cost import ReadCost
 from darkroom.io.files import PositionedFile
 from darkroom.io.scratch import Scratch
 from darkroom.io.tiff import tags as T
@@ -20,7 +19,8 @@ from darkroom.io.tiff.pages import (
     read_pages,
 )
 from darkroom.io.tiff.read import TiffScan
-from darkroom.scan import Scan, ScanInfo, Tag
+from darkroom.metadata import Tag
+from darkroom.scan import ReadCost, Scan, ScanInfo
 
 LONGEST_VALUE = 80  # characters shown
 COLOURS = {3: ("red", "green", "blue"), 1: ("grey",)}
@@ -44,7 +44,7 @@ def tiff_pages(
     first = pages[0].number
     found = []
     for page in pages:
-        tags = _tags(page_metadata(file, page), page.layout.order)
+        tags = _tags(page_metadata(file, page, []), page.layout.order)
         told_of = page.number in (picture.number, first)
         found.append(
             _page(file, page, picture, scan, tags, carried if told_of else (), cache_bytes)
@@ -122,7 +122,7 @@ def _readable(
     except DarkroomError as error:
         problem = str(error).removeprefix(f"{file.path}: ")
         if page.number == picture.number and scan.info.format == "raw":
-            cost = getattr(scan, "cost", None)
+            cost = scan.cost
             return (kind,), cost, None, "developed by LibRaw"
         return (kind,), None, problem, ""
     names = list(COLOURS[channels])

@@ -6,24 +6,22 @@ Layouts: VueScan's RGBI (a further sample of the picture), SilverFast HDRi (a gr
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
 from darkroom.geometry import Window
-from darkroom.io.cost import ReadCost
 from darkroom.io.registry import CACHE_BYTES, MAX_PIXELS, open_scan
 from darkroom.io.scratch import Scratch
-from darkroom.scan import ColorProfile, Encoding, Metadata, Pixels, Plane, Scan, ScanInfo
+from darkroom.metadata import Metadata
+from darkroom.scan import ColorProfile, Encoding, Pixels, Plane, Scan, ScanInfo, ScanView
 
 SIDECAR_ENDINGS = ("_IR", "-ir", "_ir", "-IR")
 
 
-class SampleScan:
+class SampleScan(ScanView):
     """One sample of a scan, seen as a grey scan; closes the scan with itself."""
 
     def __init__(self, scan: Scan, sample: int) -> None:
-        self._scan, self._sample = scan, sample
-        self.cost: ReadCost | None = getattr(scan, "cost", None)
-        self.info = replace(
+        self._sample = sample
+        info = replace(
             scan.info,
             channels=1,
             extra=0,
@@ -33,20 +31,11 @@ class SampleScan:
             metadata=Metadata(),
             infrared=None,
         )
+        super().__init__(scan, info)
 
-    def read(self, window: Window) -> Pixels:
+    def _read(self, window: Window) -> Pixels:
         """The sample over a window: (height, width, 1)."""
         return self._scan.read(window)[..., self._sample : self._sample + 1]
-
-    def close(self) -> None:
-        """Close the scan."""
-        self._scan.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def find_sidecar(path: Path) -> Path | None:

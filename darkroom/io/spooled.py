@@ -2,18 +2,16 @@
 
 import threading
 from collections.abc import Callable
-from typing import Self
 
 from darkroom.geometry import Window
-from darkroom.io.cost import ReadCost
 from darkroom.io.files import reading
 from darkroom.io.scratch import Scratch, Spool
-from darkroom.scan import Pixels, ScanInfo
+from darkroom.scan import BaseScan, Pixels, ReadCost, ScanInfo
 
 BAND_MEMORY = 16 << 20  # of decoders that work by bands of rows
 
 
-class SpooledScan:
+class SpooledScan(BaseScan):
     """A scan whose pixels are decoded to a spool at the first read; see `darkroom.scan.Scan`.
 
     Args:
@@ -23,6 +21,7 @@ class SpooledScan:
         release: called once when the scan is closed.
         memory: bytes that decoding takes.
         further_disk: bytes of temporary files besides the spool.
+        warnings: what the user should know.
     """
 
     def __init__(
@@ -34,22 +33,16 @@ class SpooledScan:
         *,
         memory: int = BAND_MEMORY,
         further_disk: int = 0,
+        warnings: tuple[str, ...] = (),
     ) -> None:
-        self.info = info
-        self.cost = ReadCost("decoded once to disk", memory, info.nbytes + further_disk)
+        super().__init__(
+            info, ReadCost("decoded once to disk", memory, info.nbytes + further_disk), warnings
+        )
         self._decode, self._scratch, self._release = decode, scratch, release
         self._lock = threading.Lock()
         self._spool: Spool | None = None
 
-    def read(self, window: Window) -> Pixels:
-        """The samples of a window inside the image: (height, width, samples), native dtype.
-
-        Raises:
-            InputError: if the data are damaged.
-            ValueError: if the window leaves the image.
-        """
-        if not self.info.window.contains(window):
-            raise ValueError(f"{window} leaves the image")
+    def _read(self, window: Window) -> Pixels:
         with self._lock:
             if self._spool is None:
                 self._spool = self._unpacked()
@@ -73,9 +66,3 @@ class SpooledScan:
                 self._spool.close()
                 self._spool = None
         self._release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

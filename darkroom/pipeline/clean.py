@@ -357,7 +357,7 @@ def _blank_receipt(job: Job, engine: Engine, scan: Scan) -> Receipt:
         options=_options(job),
         width=scan.info.width,
         height=scan.info.height,
-        warnings=list(getattr(scan, "warnings", ())),
+        warnings=list(scan.warnings),
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +14,20 @@ from darkroom.pipeline.infrared_run import array_infrared
 from darkroom.pipeline.progress import Progress, Silent
 from darkroom.pipeline.run import find_artefacts
 from darkroom.plugins.manager import installed
-from darkroom.scan import Bytes, ColorProfile, Encoding, FrameStats, Pixels, ScanInfo
+from darkroom.scan import (
+    BaseScan,
+    Bytes,
+    ColorProfile,
+    Encoding,
+    FrameStats,
+    Pixels,
+    ScanInfo,
+)
 
 DTYPES = ("uint8", "uint16", "float32")
 
 
-class ArrayScan:
+class ArrayScan(BaseScan):
     """A scan that is already in memory.
 
     Args:
@@ -42,7 +50,7 @@ class ArrayScan:
         if self.pixels.dtype.name not in DTYPES:
             raise UsageError(f"an image must be {', '.join(DTYPES)}, not {pixels.dtype}")
         height, width, channels = self.pixels.shape
-        self.info = ScanInfo(
+        info = ScanInfo(
             Path(name),
             "array",
             width,
@@ -53,19 +61,11 @@ class ArrayScan:
             profile=ColorProfile(None, encoding),
             resolution=(dpi, dpi) if dpi else None,
         )
+        super().__init__(info)
 
-    def read(self, window: Window) -> Pixels:
+    def _read(self, window: Window) -> Pixels:
         """A view of the pixels."""
         return self.pixels[window.slices]
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from darkroom.errors import OutputError, UsageError
 from darkroom.geometry import Window, bands
 from darkroom.io import create_scan
 from darkroom.io.scratch import Scratch, Spool
+from darkroom.metadata import Metadata, Storage
 from darkroom.protocols import WriterSpec
-from darkroom.scan import Bytes, ColorProfile, Metadata, Pixels, ScanInfo
+from darkroom.scan import Bytes, ColorProfile, Pixels, ScanInfo
 
 LAYER_ROWS = 256
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -46,7 +47,7 @@ def mask_info(info: ScanInfo, path: Path) -> ScanInfo:
         profile=ColorProfile(),
         metadata=Metadata(),
         infrared=None,
-        storage={},
+        storage=Storage(),
     )
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from darkroom.codec import Codec
 from darkroom.errors import InputError, SafetyError, UsageError
 from darkroom.geometry import Window, bands
-from darkroom.io.cost import held_rows
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.mask import REPAIR, Component, components
 from darkroom.options import CleanOptions, MachineOptions
@@ -24,7 +23,7 @@ from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Repair
 from darkroom.pipeline.survey import float_white, survey
 from darkroom.protocols import Recoverer, Restorer
-from darkroom.scan import Bytes, FrameStats, Pixels, Scan
+from darkroom.scan import Bytes, FrameStats, Pixels, Scan, held_rows
 
 MASK_LEVEL = 128  # a mask file's pixels at or above this are marked
 

@@ -13,7 +13,8 @@ from PIL import Image, ImageCms
 
 from darkroom.errors import InputError, UsageError
 from darkroom.io import open_scan
-from darkroom.scan import Encoding, Metadata
+from darkroom.metadata import Metadata
+from darkroom.scan import Encoding
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -21,8 +21,9 @@ from darkroom.io.exif import exif_orientation, exif_resolution
 from darkroom.io.tiff import lzw as lzw_stream
 from darkroom.io.tiff.ifd import IfdError, pack_exif, parse_exif, retype, unpack_value
 from darkroom.io.tiff.lzw import LzwError, inflate_lzw
+from darkroom.metadata import Tag
 from darkroom.protocols import ReaderSpec
-from darkroom.scan import Encoding, Tag
+from darkroom.scan import Encoding
 
 
 def unpack(data: bytes) -> bytes:

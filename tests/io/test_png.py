@@ -16,9 +16,10 @@ from darkroom.geometry import Window
 from darkroom.io import open_scan
 from darkroom.io.png import read as png_read
 from darkroom.io.png import write as png_write
-from darkroom.io.png.read import SIGNATURE, chunk
+from darkroom.io.png.chunks import SIGNATURE, chunk
 from darkroom.io.png.write import filter_rows
-from darkroom.scan import ColorProfile, Encoding, Metadata, Tag
+from darkroom.metadata import Chunk, Metadata, Tag
+from darkroom.scan import ColorProfile, Encoding
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -137,8 +138,9 @@ def test_what_png_cannot_carry_is_named(tmp_path) -> None:
 def test_gamma_chunks_tell_the_encoding(tmp_path) -> None:
     pixels = make_picture((5, 5, 3), "u2")
     for gamma, encoding in ((100_000, Encoding.LINEAR), (45_455, Encoding.GAMMA)):
-        storage = {"png_chunks": {"gAMA": struct.pack(">I", gamma)}}
-        write_scan(tmp_path / "a.png", make_info(pixels, storage=storage), pixels, overwrite=True)
+        metadata = Metadata(chunks=(Chunk("gAMA", struct.pack(">I", gamma)),))
+        info = make_info(pixels, metadata=metadata)
+        write_scan(tmp_path / "a.png", info, pixels, overwrite=True)
         with open_scan(tmp_path / "a.png") as scan:
             assert scan.info.profile.encoding is encoding
 

@@ -13,8 +13,8 @@ from pictures import make_picture, read_all
 from darkroom.errors import InputError
 from darkroom.geometry import Window
 from darkroom.io import open_scan
-from darkroom.io.cost import held_rows
 from darkroom.io.tiff.read import TiffScan
+from darkroom.scan import held_rows
 
 SMALL, LARGE = 300, 64 << 20  # cache sizes: all to the spool, all in the cache
 
@@ -130,7 +130,7 @@ def test_the_picture_is_the_largest_full_page_wherever_it_is(tmp_path, picture) 
         tif.write(np.zeros((200, 200, 3), "u2"), photometric="rgb", subfiletype=1)
     with open_scan(path) as scan:
         assert np.array_equal(scan.read(scan.info.window), large)
-        assert scan.info.storage["page"] == "0.1"
+        assert scan.info.storage.page == "0.1"
         # Camera and program stand in the first directory only.
         assert b"outer\0" in [tag.value for tag in scan.info.metadata.tags if tag.code == 305]
 

@@ -18,7 +18,8 @@ from darkroom.io import open_scan
 from darkroom.io.tiff import write as tiff_write
 from darkroom.io.tiff.ifd import pack_exif, unpack_value
 from darkroom.io.tiff.write import TiffSink
-from darkroom.scan import ColorProfile, Metadata, Tag
+from darkroom.metadata import Chunk, Metadata, Storage, Tag
+from darkroom.scan import ColorProfile
 
 ICC = bytes(range(256)) * 3
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
@@ -39,7 +40,7 @@ def test_tifffile_reads_what_was_written(
     tmp_path_factory, size, samples, dtype, compression, order, planar, tile, big, step
 ) -> None:
     pixels = make_picture((*size, samples), dtype)
-    storage = {"byteorder": order, "planar": planar, "tile": tile, "rows_per_strip": 9}
+    storage = Storage(byteorder=order, planar=planar, tile=tile, rows_per_strip=9)
     info = make_info(pixels, storage=storage)
     path = tmp_path_factory.mktemp("write") / "scan.tif"
     with pytest.MonkeyPatch.context() as patch:
@@ -86,7 +87,7 @@ def rich_source(path: Path, order: str) -> dict[int, Tag]:
     ]  # fmt: skip
     info = make_info(
         pixels,
-        storage={"byteorder": order},
+        storage=Storage(byteorder=order),
         metadata=Metadata(tags=tuple(tags), xmp=XMP, iptc=b"\x1c\x02\x05\0\3abc"),
         profile=ColorProfile(ICC),
         orientation=6,
@@ -171,7 +172,8 @@ def test_what_a_tiff_cannot_carry_is_named(tmp_path, picture) -> None:
         Tag(65010, 13, 1, struct.pack("<I", 8)),
     )
     metadata = Metadata(tags=tags, exif=b"broken", text=(("Warning", "x"), ("Author", "Ann")))
-    info = make_info(pixels, metadata=metadata, storage={"png_chunks": {"gAMA": b"\0\0\0\1"}})
+    metadata = replace(metadata, chunks=(Chunk("gAMA", b"\0\0\0\1"),))
+    info = make_info(pixels, metadata=metadata)
     path, losses = write_scan(tmp_path / "a.tif", info, pixels)
     assert losses == [
         "EXIF (damaged in the source)",

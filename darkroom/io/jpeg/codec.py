@@ -12,18 +12,30 @@ from darkroom.errors import InputError, OutputError, UsageError
 from darkroom.geometry import Window
 from darkroom.io.atomic import AtomicFile, writing
 from darkroom.io.encoding import icc_judgement
-from darkroom.io.exif import exif_of_tags, exif_orientation, exif_resolution
+from darkroom.io.exif import (
+    STALE_THUMBNAIL,
+    exif_of_tags,
+    exif_orientation,
+    exif_resolution,
+    without_thumbnail,
+)
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
 from darkroom.io.jpeg.header import coefficient_bytes, jpeg_size, segments
+from darkroom.io.photoshop import STALE_THUMBNAIL as photoshop_thumbnail
+from darkroom.io.photoshop import iptc_record, without_thumbnails
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.spooled import BAND_MEMORY, SpooledScan
 from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.ifd import UNDEFINED
-from darkroom.scan import ColorProfile, Encoding, Metadata, Pixels, ScanInfo, Tag
+from darkroom.metadata import Metadata, Tag
+from darkroom.scan import ColorProfile, Encoding, Pixels, ScanInfo
 
 EXIF_MARK, XMP_MARK = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 ICC_MARK, IRB_MARK = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 APP1, APP2, APP13, COMMENT = 0xE1, 0xE2, 0xED, 0xFE
+EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+# Application segments but JFIF's own and Adobe's, which say how the pixels are coded.
+OTHER_SEGMENTS = frozenset(range(0xE1, 0xF0)) - {0xEE}
 HEADER = 32 << 20  # bytes at the start that hold all metadata
 LARGEST_SEGMENT = 65533
 QUALITY = 95
@@ -142,6 +154,7 @@ def _metadata(head: bytes) -> tuple[Metadata, bytes | None, tuple[float, float] 
     exif = xmp = resolution = None
     profile: dict[int, bytes] = {}
     tags, text, photoshop = [], [], b""
+    lost: dict[str, None] = {}  # in order, each once
     for marker, data in segments(head):
         if marker == 0xE0 and data[:5] == b"JFIF\0" and len(data) >= 12:
             resolution = _jfif_resolution(data)
@@ -155,34 +168,38 @@ def _metadata(head: bytes) -> tuple[Metadata, bytes | None, tuple[float, float] 
             photoshop += data[len(IRB_MARK) :]
         elif marker == COMMENT:
             text.append(("Comment", data.rstrip(b"\0").decode("utf-8", "replace")))
+        elif marker in OTHER_SEGMENTS:
+            lost[_segment_name(marker, data)] = None
+    exif, thumbnail = without_thumbnail(exif)
+    if thumbnail:
+        lost[STALE_THUMBNAIL] = None
+    iptc = iptc_record(photoshop)
+    photoshop, thumbnail = without_thumbnails(photoshop)
+    if thumbnail:
+        lost[photoshop_thumbnail] = None
     if photoshop:
         tags.append(Tag(T.PHOTOSHOP, UNDEFINED, len(photoshop), photoshop))
     icc = b"".join(profile[number] for number in sorted(profile)) or None
     metadata = Metadata(
-        tags=tuple(tags), exif=exif, xmp=xmp, iptc=_iptc(photoshop), text=tuple(text)
+        tags=tuple(tags), exif=exif, xmp=xmp, iptc=iptc, text=tuple(text), left_out=tuple(lost)
     )
     return metadata, icc, resolution
+
+
+def _segment_name(marker: int, data: bytes) -> str:
+    """What to call an application segment that is not carried."""
+    mark = data[:16].split(b"\0", 1)[0].decode("latin-1")
+    if data.startswith(EXTENDED_XMP):
+        return "further parts of XMP (extended XMP)"
+    if data.startswith(b"MPF\0"):
+        return "further pictures of the file (MPF)"
+    return f"JPEG segment APP{marker - 0xE0}" + (f" ({mark})" if mark.isalnum() else "")
 
 
 def _jfif_resolution(data: bytes) -> tuple[float, float] | None:
     unit, x, y = struct.unpack_from(">BHH", data, 7)
     scale = {1: 1.0, 2: 2.54}.get(unit)
     return (x * scale, y * scale) if scale and x and y else None
-
-
-def _iptc(photoshop: bytes) -> bytes | None:
-    """The IPTC record among Photoshop's image resources (resource 0x0404)."""
-    at = 0
-    while photoshop[at : at + 4] == b"8BIM" and at + 12 <= len(photoshop):
-        number, name = struct.unpack_from(">HB", photoshop, at + 4)
-        start = at + 6 + (name + 2) // 2 * 2
-        if start + 4 > len(photoshop):
-            return None
-        length = struct.unpack_from(">I", photoshop, start)[0]
-        if number == 0x0404:
-            return photoshop[start + 4 : start + 4 + length] or None
-        at = start + 4 + length + length % 2
-    return None
 
 
 class JpegSink:
@@ -204,6 +221,7 @@ class JpegSink:
         self.layout = f"JPEG, 8-bit, quality {QUALITY}"
         self.exact = False
         self.losses = ["exact pixels (JPEG changes every one of them a little)"]
+        self.losses += info.metadata.left_out
         self._header = _header_segments(info, self.losses)
         self._pixels = np.empty((info.height, info.width, info.samples), np.uint8)
         self._done, self._finished = 0, False

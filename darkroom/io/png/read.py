@@ -18,37 +18,32 @@ from numpy.typing import NDArray
 
 from darkroom.errors import InputError
 from darkroom.geometry import Window
-from darkroom.io.encoding import icc_judgement
-from darkroom.io.exif import exif_orientation, exif_resolution
+from darkroom.io.exif import (
+    STALE_THUMBNAIL,
+    exif_orientation,
+    exif_resolution,
+    without_thumbnail,
+)
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
+from darkroom.io.png.chunks import (
+    CHANNELS,
+    SIGNATURE,
+    XMP_KEY,
+    Header,
+    carried,
+    chunk,
+    kept,
+    profile,
+    resolution,
+    scan_chunks,
+    texts,
+)
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.spooled import SpooledScan
-from darkroom.scan import ColorProfile, Encoding, Metadata, ScanInfo
+from darkroom.metadata import Chunk, Metadata
+from darkroom.scan import ScanInfo
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-XMP_KEY = "XML:com.adobe.xmp"
-CARRIED = ("gAMA", "cHRM", "sRGB", "cICP", "sBIT", "bKGD", "tRNS", "tIME", "pHYs")
-CHANNELS = {0: (1, 0), 2: (3, 0), 4: (1, 1), 6: (3, 1)}  # colour type -> picture, extra samples
-METRE = 0.0254  # metres in an inch
 _BAND = 2 << 20
-_LARGEST_CHUNK = 64 << 20  # of metadata, before and after inflating
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """IHDR."""
-
-    width: int
-    height: int
-    bits: int
-    colour: int
-    interlaced: bool
-
-    def pack(self, height: int) -> bytes:
-        """The chunk's data for an image of another height."""
-        return struct.pack(
-            ">IIBBBBB", self.width, height, self.bits, self.colour, 0, 0, self.interlaced
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +91,6 @@ ADAM7 = (
 )
 
 
-def chunk(name: bytes, data: bytes) -> bytes:
-    """A whole chunk: length, name, data, checksum."""
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
 def open_png(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch) -> SpooledScan:
     """Open a PNG; see `darkroom.io.open_scan`.
 
@@ -110,9 +100,10 @@ def open_png(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch)
     file = PositionedFile(path)
     try:
         with reading(path, "PNG file"):
-            header, chunks, data = _scan_chunks(file)
+            lost: list[str] = []
+            header, chunks, data = scan_chunks(file, lost)
             check_size(path, header.width, header.height, max_pixels)
-            info = _describe(path, header, chunks)
+            info = _describe(path, header, chunks, lost)
 
         def decode(spool: Spool) -> None:
             _decode(file, header, data, spool)
@@ -123,64 +114,16 @@ def open_png(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch)
         raise
 
 
-def _scan_chunks(
-    file: PositionedFile,
-) -> tuple[Header, list[tuple[str, bytes]], list[tuple[int, int]]]:
-    """Header, the small chunks, and (offset, length) of each piece of image data."""
-    path, at = file.path, len(SIGNATURE)
-    if file.head(8) != SIGNATURE:
-        raise InputError(f"{path}: not a PNG file")
-    header: Header | None = None
-    chunks: list[tuple[str, bytes]] = []
-    data: list[tuple[int, int]] = []
-    while True:
-        length, name = struct.unpack(">I4s", file.read(at, 8))
-        if length >= 1 << 31 or at + 12 + length > file.size:
-            raise InputError(f"{path}: truncated within a chunk", hint=TRUNCATED_HINT)
-        if name == b"IDAT":
-            data.append((at + 8, length))
-        elif name == b"IEND":
-            break
-        elif length <= _LARGEST_CHUNK:
-            body = file.read(at + 8, length + 4)
-            if zlib.crc32(name + body[:-4]) != struct.unpack(">I", body[-4:])[0]:
-                if name[:1].isupper():
-                    raise InputError(f"{path}: a chunk is damaged", hint=TRUNCATED_HINT)
-            elif name == b"IHDR" and header is None:
-                header = _header(path, body[:-4])
-            else:
-                chunks.append((name.decode("latin-1"), body[:-4]))
-        at += 12 + length
-    if header is None or not data:
-        raise InputError(f"{path}: holds no image data", hint=TRUNCATED_HINT)
-    return header, chunks, data
-
-
-def _header(path: Path, data: bytes) -> Header:
-    if len(data) != 13:
-        raise InputError(f"{path}: its header is damaged", hint=TRUNCATED_HINT)
-    width, height, bits, colour, method, filters, interlace = struct.unpack(">IIBBBBB", data)
-    if colour == 3:
-        raise InputError(
-            f"{path}: palette PNGs are not supported", hint="convert it to grey or RGB first"
-        )
-    if colour not in CHANNELS or method or filters or interlace > 1:
-        raise InputError(f"{path}: its header is damaged", hint=TRUNCATED_HINT)
-    if bits not in (8, 16):
-        raise InputError(
-            f"{path}: {bits}-bit PNGs are not supported", hint="convert it to 8 or 16 bits first"
-        )
-    return Header(width, height, bits, colour, bool(interlace))
-
-
-def _describe(path: Path, header: Header, chunks: list[tuple[str, bytes]]) -> ScanInfo:
+def _describe(path: Path, header: Header, chunks: list[Chunk], lost: list[str]) -> ScanInfo:
     first: dict[str, bytes] = {}
-    for name, body in chunks:
-        first.setdefault(name, body)
-    text = [pair for name, body in chunks for pair in _text(name, body)]
+    for each in chunks:
+        first.setdefault(each.name, each.data)
+    text = list(texts(chunks, lost))
     xmp = next((value for key, value in text if key == XMP_KEY), None)
     channels, extra = CHANNELS[header.colour]
-    exif = first.get("eXIf")
+    exif, thumbnail = without_thumbnail(first.get("eXIf"))
+    lost += [STALE_THUMBNAIL] * thumbnail
+    lost += dict.fromkeys(f"PNG chunk {each.name}" for each in chunks if not kept(each.name))
     return ScanInfo(
         path=path,
         format="png",
@@ -190,69 +133,19 @@ def _describe(path: Path, header: Header, chunks: list[tuple[str, bytes]]) -> Sc
         dtype=np.dtype(np.uint8 if header.bits == 8 else np.uint16),
         extra=extra,
         photometric="rgb" if channels == 3 else "minisblack",
-        profile=_profile(first),
-        resolution=_resolution(first) or exif_resolution(exif),
+        profile=profile(first),
+        resolution=resolution(first) or exif_resolution(exif),
         orientation=exif_orientation(exif),
         metadata=Metadata(
             exif=exif,
             xmp=xmp.encode() if xmp else None,
             text=tuple(pair for pair in text if pair[0] != XMP_KEY),
+            chunks=tuple(carried(chunks)),
+            left_out=tuple(lost),
         ),
         extra_kinds=(2,) * extra,
-        storage={"png_chunks": {name: first[name] for name in CARRIED if name in first}},
         layout=f"{header.bits}-bit, {'interlaced' if header.interlaced else 'rows'}, deflate",
     )
-
-
-def _resolution(first: dict[str, bytes]) -> tuple[float, float] | None:
-    body = first.get("pHYs", b"")
-    if len(body) != 9:
-        return None
-    x, y, unit = struct.unpack(">IIB", body)
-    return (x * METRE, y * METRE) if unit == 1 and x and y else None
-
-
-def _profile(first: dict[str, bytes]) -> ColorProfile:
-    icc = None
-    if "iCCP" in first:
-        _, _, rest = first["iCCP"].partition(b"\0")
-        icc = _inflate(rest[1:])
-    encoding, reason = icc_judgement(icc)
-    if icc is None and "sRGB" in first:
-        encoding, reason = Encoding.GAMMA, "its sRGB chunk"
-    elif icc is None and len(first.get("gAMA", b"")) == 4:
-        gamma = struct.unpack(">I", first["gAMA"])[0]
-        encoding = Encoding.LINEAR if abs(gamma - 100_000) < 5_000 else Encoding.GAMMA
-        reason = f"its gAMA chunk: gamma {100_000 / max(1, gamma):.2f}"
-    return ColorProfile(icc, encoding, reason)
-
-
-def _text(name: str, body: bytes) -> Iterator[tuple[str, str]]:
-    """The key and value of a text chunk, if it is one and whole."""
-    key, _, rest = body.partition(b"\0")
-    value: bytes | None = None
-    coding = "latin-1"
-    if name == "tEXt":
-        value = rest
-    elif name == "zTXt":
-        value = _inflate(rest[1:])
-    elif name == "iTXt" and len(rest) >= 2:
-        packed, parts = rest[0], rest[2:].split(b"\0", 2)
-        coding = "utf-8"
-        if len(parts) == 3:
-            value = _inflate(parts[2]) if packed else parts[2]
-    if value is not None:
-        yield key.decode("latin-1"), value.decode(coding, "replace")
-
-
-def _inflate(data: bytes) -> bytes | None:
-    """Inflated metadata, or None if damaged or absurdly large."""
-    inflater = zlib.decompressobj()
-    try:
-        result = inflater.decompress(data, _LARGEST_CHUNK)
-    except zlib.error:
-        return None
-    return result if inflater.eof else None
 
 
 def _decode(

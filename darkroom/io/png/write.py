@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from darkroom.errors import OutputError, UsageError
 from darkroom.io.atomic import AtomicFile, writing
 from darkroom.io.exif import exif_of_tags
-from darkroom.io.png.read import METRE, SIGNATURE, XMP_KEY, chunk
+from darkroom.io.png.chunks import COLOUR, METRE, OTHERS, SIGNATURE, TEXTS, XMP_KEY, chunk
+from darkroom.metadata import Chunk
 from darkroom.scan import Pixels, ScanInfo
 
 TIFF_HINT = "write a .tif instead"
@@ -88,6 +89,10 @@ class PngSink:
                 self._take()
             end = zlib.compressobj(_LEVEL, zlib.DEFLATED, -15).flush(zlib.Z_FINISH)
             self._write(chunk(b"IDAT", end + struct.pack(">I", self._adler)))
+            late = [each for each in self.info.metadata.chunks if each.late]
+            for each in late:
+                if each.name not in (*COLOUR, *OTHERS, *TEXTS):
+                    self._write(raw_chunk(each))
             self._write(chunk(b"IEND", b""))
             self._finished = True
         return self._atomic.finish()
@@ -193,37 +198,37 @@ def filter_rows(
 
 def _metadata_chunks(info: ScanInfo, losses: list[str]) -> bytes:
     """Everything between the header and the pixels; what has no place goes to `losses`."""
-    carried: dict[str, bytes] = info.storage.get("png_chunks", {})
     metadata, icc = info.metadata, info.profile.icc
-    out = b"".join(
-        chunk(name.encode(), carried[name])
-        for name in ("cICP", "gAMA", "cHRM", "sRGB", "sBIT")
-        if name in carried
-    )
+    losses += metadata.left_out
+    carried = {each.name for each in metadata.chunks}
+    out = [raw_chunk(each) for each in metadata.chunks if each.name in COLOUR]
     if icc:
-        out += chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc, 9))
-    out += b"".join(
-        chunk(name.encode(), carried[name]) for name in ("bKGD", "tRNS", "tIME") if name in carried
-    )
-    if "pHYs" in carried:
-        out += chunk(b"pHYs", carried["pHYs"])
-    elif info.resolution:
+        out.append(chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc, 9)))
+    out += [raw_chunk(each) for each in metadata.chunks if each.name in OTHERS]
+    if "pHYs" not in carried and info.resolution:
         x, y = (round(value / METRE) for value in info.resolution)
         if 0 < max(x, y) < 1 << 31:
-            out += chunk(b"pHYs", struct.pack(">IIB", x, y, 1))
+            out.append(chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
     exif = metadata.exif or exif_of_tags(info, losses)
     if exif:
-        out += chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
-    for key, value in metadata.text:
-        out += _text_chunk(key, value)
+        out.append(chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")))
+    if carried.isdisjoint(TEXTS):
+        out += [_text_chunk(key, value) for key, value in metadata.text]
+    others = (each for each in metadata.chunks if each.name not in (*COLOUR, *OTHERS))
+    out += [raw_chunk(each) for each in others if not each.late or each.name in TEXTS]
     if metadata.xmp:
         try:
-            out += _text_chunk(XMP_KEY, metadata.xmp.rstrip(b"\0").decode("utf-8"))
+            out.append(_text_chunk(XMP_KEY, metadata.xmp.rstrip(b"\0").decode("utf-8")))
         except UnicodeDecodeError:
             losses.append("XMP (not UTF-8)")
     if metadata.iptc:
         losses.append("IPTC")
-    return out
+    return b"".join(out)
+
+
+def raw_chunk(each: Chunk) -> bytes:
+    """A carried chunk as it was."""
+    return chunk(each.name.encode("latin-1"), each.data)
 
 
 def _text_chunk(key: str, value: str) -> bytes:

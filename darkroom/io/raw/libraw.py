@@ -18,11 +18,12 @@ from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.spooled import SpooledScan
 from darkroom.io.tiff import codecs as codecs
 from darkroom.io.tiff import tags as T
-from darkroom.io.tiff.ifd import parse_exif
+from darkroom.io.tiff.ifd import ByteOrder, parse_exif
 from darkroom.io.tiff.open import choose_picture
 from darkroom.io.tiff.open import left_out as pages_left_out
 from darkroom.io.tiff.pages import CFA, LINEAR_RAW, Page, page_metadata, read_pages
-from darkroom.scan import ColorProfile, Encoding, Metadata, ScanInfo, Tag
+from darkroom.metadata import Metadata, Storage, Tag
+from darkroom.scan import ColorProfile, Encoding, ScanInfo
 
 BYTES_A_PIXEL = 22  # the most that developing takes, measured: 16 for a mosaic, 22 for linear DNG
 SENSOR_LOST = "the sensor's own samples (LibRaw develops them)"
@@ -147,8 +148,8 @@ def _describe(path: Path, raw: Any, max_pixels: int) -> ScanInfo:
             "LibRaw develops it to linear samples",
         ),
         orientation=_ORIENTATIONS.get(raw.sizes.flip, 1),
-        metadata=Metadata(tags=tuple(tags)),
-        storage={"byteorder": order, "left_out": (SENSOR_LOST, *left_out)},
+        metadata=Metadata(tags=tuple(tags), left_out=(SENSOR_LOST, *left_out)),
+        storage=Storage(byteorder=order),
         layout="camera raw, developed to linear 16-bit",
     )
 
@@ -163,7 +164,7 @@ def _developed_size(sizes: Any) -> tuple[int, int]:
     return width, height
 
 
-def _camera_tags(path: Path, raw: Any) -> tuple[list[Tag], str, list[str]]:
+def _camera_tags(path: Path, raw: Any) -> tuple[list[Tag], ByteOrder, list[str]]:
     """The tags of a raw file that hold for the developed picture too, and what is left out.
 
     They are its own where it is built like a TIFF, else those of its preview.
@@ -173,7 +174,7 @@ def _camera_tags(path: Path, raw: Any) -> tuple[list[Tag], str, list[str]]:
         with PositionedFile(path) as file:
             pages = read_pages(file)
             page = pages[0]
-            found, order = page_metadata(file, page), page.layout.order
+            found, order = page_metadata(file, page, left_out), page.layout.order
             left_out += pages_left_out(pages, choose_picture(path, pages), None)
     except Exception:
         try:
@@ -181,7 +182,8 @@ def _camera_tags(path: Path, raw: Any) -> tuple[list[Tag], str, list[str]]:
             if thumb.format != rawpy.ThumbFormat.JPEG:
                 return [], "<", []
             blocks = (data for marker, data in segments(thumb.data) if marker == 0xE1)
-            order, found = parse_exif(next(data for data in blocks if data[:4] == b"Exif"))
+            block = next(data for data in blocks if data[:4] == b"Exif")
+            order, found = parse_exif(block, left_out)
         except Exception:
             return [], "<", []
     keep = T.EXIF_IMAGE_TAGS | T.EP_TAGS | T.DNG_COLOUR

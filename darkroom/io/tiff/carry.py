@@ -16,12 +16,14 @@ from darkroom.io.tiff.ifd import (
     pack_value,
     parse_exif,
 )
-from darkroom.scan import ScanInfo, Tag
+from darkroom.metadata import Tag
+from darkroom.scan import ScanInfo
 
 # Keywords of text chunks that have a TIFF tag of the same meaning (PNG 3rd edition, 11.3.3.1).
 TEXT_TAGS = {"Description": T.DESCRIPTION, "Title": 269, "Author": T.ARTIST}
 TEXT_TAGS |= {"Copyright": T.COPYRIGHT, "Software": T.SOFTWARE, "Source": T.MODEL}
 TEXT_TAGS |= {"Comment": T.DESCRIPTION}
+UNDERSTOOD = ("pHYs", "tIME", "tEXt", "zTXt", "iTXt")  # chunks that a TIFF has other means for
 
 
 def carried_tags(info: ScanInfo, losses: list[str]) -> tuple[ByteOrder, list[Tag]]:
@@ -30,12 +32,12 @@ def carried_tags(info: ScanInfo, losses: list[str]) -> tuple[ByteOrder, list[Tag
     Values keep the bytes and the byte order of the source, so that private tags and maker notes
     in it still mean the same.
     """
-    order: ByteOrder = info.storage.get("byteorder", "<")
+    order: ByteOrder = info.storage.byteorder
     tags = list(info.metadata.tags)
-    losses += info.storage.get("left_out", ())
+    losses += info.metadata.left_out
     if info.metadata.exif:
         try:
-            order, found = parse_exif(info.metadata.exif)
+            order, found = parse_exif(info.metadata.exif, losses)
             tags += found
         except (IfdError, ValueError, ArithmeticError):
             losses.append("EXIF (damaged in the source)")
@@ -45,8 +47,8 @@ def carried_tags(info: ScanInfo, losses: list[str]) -> tuple[ByteOrder, list[Tag
     present = {tag.code for tag in tags if tag.ifd == "image"}
     if info.resolution and T.X_RESOLUTION not in present:
         tags += _resolution_tags(info.resolution)
-    chunks = info.storage.get("png_chunks", {})
-    losses += [f"PNG chunk {name}" for name in chunks if name not in ("pHYs", "tIME")]
+    names = dict.fromkeys(chunk.name for chunk in info.metadata.chunks)
+    losses += [f"PNG chunk {name}" for name in names if name not in UNDERSTOOD]
     blocks = ((T.ICC, UNDEFINED, info.profile.icc), (T.XMP, BYTE, info.metadata.xmp))
     for code, dtype, data in (*blocks, (T.IPTC, UNDEFINED, info.metadata.iptc)):
         if data:

@@ -12,7 +12,8 @@ from darkroom.io.encoding import icc_judgement
 from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.ifd import unpack_value
 from darkroom.io.tiff.pages import LINEAR_RAW, Page
-from darkroom.scan import ColorProfile, Encoding, Plane, Tag
+from darkroom.metadata import Tag
+from darkroom.scan import ColorProfile, Encoding, Plane
 
 CAMERA_MODEL, COLOR_MATRIX = 50708, 50721
 LINEARIZATION_TABLE, EXIF_COLOR_SPACE, SRGB = 50712, 40961, 1

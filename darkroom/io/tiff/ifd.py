@@ -6,15 +6,16 @@ EXIF 2.3, section 4.5; BigTIFF as libtiff defines it).
 
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from darkroom.scan import Tag
+from darkroom.errors import InputError
+from darkroom.metadata import Tag
 
 ByteOrder: TypeAlias = Literal["<", ">"]
-Directory: TypeAlias = Literal["image", "exif", "gps"]
+Directory: TypeAlias = Literal["image", "exif", "gps", "interop"]
 
 # Bytes and struct code of each data type; rationals are two numbers a value.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -25,13 +26,34 @@ _CODES |= {12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 34665, 34853, 40965
 MAX_ENTRIES = 4096  # of one directory: real ones have tens
-POINTERS: dict[int, Directory] = {EXIF_IFD: "exif", GPS_IFD: "gps"}
+EMPTY = "it is empty"  # which matters only of a tag that must not be
+# Tags that point to a directory: number -> the directory they stand in, and the one they mean.
+POINTERS: dict[int, tuple[Directory, Directory]] = {
+    EXIF_IFD: ("image", "exif"),
+    GPS_IFD: ("image", "gps"),
+    INTEROP_IFD: ("exif", "interop"),
+}
 
 Read: TypeAlias = Callable[[int, int], bytes]  # (offset, count) -> exactly count bytes
 
 
 class IfdError(ValueError):
     """A directory does not make sense."""
+
+
+@dataclass(slots=True)
+class Entries:
+    """What one directory holds.
+
+    Attributes:
+        tags: the entries that can be read, values as raw bytes.
+        damaged: what is wrong with each of the others, by tag number.
+        ordered: whether they stand in ascending order, as they must.
+    """
+
+    tags: list[Tag] = field(default_factory=list)
+    damaged: dict[int, str] = field(default_factory=dict)
+    ordered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +160,15 @@ def pack_directory(tags: Iterable[Tag], layout: Layout, offset: int, following: 
 
 def parse_directory(
     read: Read, offset: int, layout: Layout, limit: int, ifd: Directory = "image"
-) -> list[Tag]:
-    """The entries of the directory at `offset`, values as raw bytes.
+) -> Entries:
+    """The entries of the directory at `offset`.
 
-    Entries of unknown type, or whose value would be larger than `limit` bytes, are left out.
+    An entry that is damaged costs only itself: of unknown type, of more than `limit` bytes, or
+    with its value outside the file.
 
     Raises:
-        IfdError: if the number of entries, or the size of all values together, is absurd.
+        IfdError: if the number of entries, or the size of all values together, is absurd, or most
+            entries are damaged.
     """
     size = struct.calcsize(layout.count_code)
     number = struct.unpack(layout.count_code, read(offset, size))[0]
@@ -153,38 +177,99 @@ def parse_directory(
     table = read(offset + size, number * layout.entry)
     code = layout.order + ("HHQ" if layout.big else "HHI")
     pointer_code = layout.order + ("Q" if layout.big else "I")
-    tags = []
-    budget = 4 * limit
+    found = Entries()
+    budget, before = 4 * limit, -1
     for at in range(0, len(table), layout.entry):
-        number, dtype, count = struct.unpack_from(code, table, at)
+        name, dtype, count = struct.unpack_from(code, table, at)
+        found.ordered &= name > before
+        before = name
         length = SIZES.get(dtype, 0) * count
         field = table[at + layout.entry - layout.pointer : at + layout.entry]
         if not 0 < length <= limit:
+            found.damaged[name] = _fault(dtype, length)
             continue
         if length > layout.pointer:
             budget -= length
             if budget < 0:
                 raise IfdError("its values overlap")
-            field = read(struct.unpack(pointer_code, field)[0], length)
-        tags.append(Tag(number, dtype, count, field[:length], ifd))
-    return tags
-
-
-def sub_directories(read: Read, tags: Iterable[Tag], layout: Layout, limit: int) -> list[Tag]:
-    """Entries of the EXIF and GPS directories that `tags` point to; damaged ones are left out."""
-    found: list[Tag] = []
-    for tag in tags:
-        if tag.code in POINTERS and tag.ifd == "image":
-            offset = unpack_value(tag, layout.order)
             try:
-                found += parse_directory(read, int(offset), layout, limit, POINTERS[tag.code])
-            except Exception:
+                field = read(struct.unpack(pointer_code, field)[0], length)
+            except (InputError, IfdError):
+                found.damaged[name] = "its value lies outside the file"
                 continue
-    return [tag for tag in found if tag.code != INTEROP_IFD]
+        found.tags.append(Tag(name, dtype, count, field[:length], ifd))
+    if len(found.damaged) > max(1, len(found.tags)):
+        raise IfdError(f"{len(found.damaged)} of {number} entries are damaged")
+    return found
 
 
-def parse_exif(block: bytes) -> tuple[ByteOrder, list[Tag]]:
+def _fault(dtype: int, length: int) -> str:
+    if dtype not in SIZES:
+        return f"its type {dtype} is unknown"
+    return f"it is {length:,} bytes long" if length else EMPTY
+
+
+def sub_directories(
+    read: Read, tags: Iterable[Tag], layout: Layout, limit: int, losses: list[str]
+) -> list[Tag]:
+    """Entries of the EXIF, GPS and interoperability directories that `tags` lead to.
+
+    What of them is damaged goes to `losses`.
+    """
+    found: list[Tag] = []
+    todo = [tag for tag in tags if tag.code in POINTERS]
+    while todo:
+        tag = todo.pop(0)
+        stands, ifd = POINTERS[tag.code]
+        if tag.ifd != stands or any(each.ifd == ifd for each in found):
+            continue
+        try:
+            entries = parse_directory(
+                read, int(unpack_value(tag, layout.order)), layout, limit, ifd
+            )
+        except Exception:
+            losses.append(f"{ifd.upper()} directory (damaged in the source)")
+            continue
+        losses += damaged_phrases(entries.damaged, ifd)
+        found += entries.tags
+        todo += [each for each in entries.tags if each.code in POINTERS]
+    return [tag for tag in found if (tag.code, tag.ifd) != (INTEROP_IFD, "exif")]
+
+
+def damaged_phrases(damaged: dict[int, str], ifd: Directory = "image") -> list[str]:
+    """A phrase each for the tags of a directory that cannot be read, empty ones left out."""
+    return [damaged_phrase(code, why, ifd) for code, why in damaged.items() if why != EMPTY]
+
+
+def damaged_phrase(code: int, why: str, ifd: str = "image") -> str:
+    """What to say of a tag that cannot be read."""
+    return f"{tag_name(code, ifd)} (damaged in the source: {why})"
+
+
+def tag_name(code: int, ifd: str = "image") -> str:
+    """The name of a tag in the TIFF, EXIF or DNG specification, or its number.
+
+    Args:
+        code: tag number.
+        ifd: "image", "exif", "gps" or "interop".
+    """
+    import tifffile
+
+    tables = {
+        "exif": tifffile.TIFF.EXIF_TAGS,
+        "gps": tifffile.TIFF.GPS_TAGS,
+        "interop": tifffile.TIFF.IOP_TAGS,
+    }
+    names = tables.get(ifd, tifffile.TIFF.TAGS)
+    return str(names[code]) if code in names else f"tag {code}"
+
+
+def parse_exif(block: bytes, losses: list[str] | None = None) -> tuple[ByteOrder, list[Tag]]:
     """The tags of an EXIF block (a TIFF stream, with or without its "Exif" prefix).
+
+    Args:
+        block: the bytes.
+        losses: gets a phrase for each tag that is damaged.
 
     Raises:
         IfdError: if it is not one.
@@ -202,8 +287,11 @@ def parse_exif(block: bytes) -> tuple[ByteOrder, list[Tag]]:
 
     layout = Layout(False, order)
     start = struct.unpack(order + "I", read(4, 4))[0]
-    tags = parse_directory(read, start, layout, len(block))
-    tags += sub_directories(read, tags, layout, len(block))
+    entries = parse_directory(read, start, layout, len(block))
+    lost = damaged_phrases(entries.damaged)
+    tags = entries.tags + sub_directories(read, entries.tags, layout, len(block), lost)
+    if losses is not None:
+        losses += lost
     return order, [tag for tag in tags if tag.ifd != "image" or tag.code not in POINTERS]
 
 
@@ -217,17 +305,29 @@ def pack_exif(tags: Iterable[Tag], order: ByteOrder) -> bytes:
 
 
 def pack_directories(tags: list[Tag], layout: Layout, offset: int, following: int = 0) -> bytes:
-    """The image directory at `offset`, followed by the EXIF and GPS directories it points to."""
-    image = [tag for tag in tags if tag.ifd == "image" and tag.code not in POINTERS]
-    present = [(code, ifd) for code, ifd in POINTERS.items() if any(t.ifd == ifd for t in tags)]
+    """The image directory at `offset`, followed by the directories it leads to."""
+    own: dict[Directory, list[Tag]] = {ifd: [] for ifd in ("image", "exif", "gps", "interop")}
+    for tag in tags:
+        if POINTERS.get(tag.code, ("",))[0] != tag.ifd:
+            own[tag.ifd].append(tag)
     pointer_type = LONG8 if layout.big else LONG
     # Pointers have a fixed size, so a first pass with zeros tells where things will lie.
-    blank = [Tag(code, pointer_type, 1, 0) for code, _ in present]
-    end = offset + len(pack_directory(image + blank, layout, offset, following))
-    blocks = b""
-    pointers = []
-    for code, ifd in present:
-        pointers.append(Tag(code, pointer_type, 1, end + len(blocks)))
-        entries = [tag for tag in tags if tag.ifd == ifd]
-        blocks += pack_directory(entries, layout, end + len(blocks))
-    return pack_directory(image + pointers, layout, offset, following) + blocks
+    for code, (stands, ifd) in reversed(POINTERS.items()):
+        if own[ifd]:
+            own[stands].append(Tag(code, pointer_type, 1, 0, stands))
+    starts: dict[Directory, int] = {}
+    at = offset
+    for ifd, entries in own.items():
+        starts[ifd] = at
+        at += len(pack_directory(entries, layout, at)) if entries else 0
+    out = b""
+    for ifd, entries in own.items():
+        real = [
+            Tag(tag.code, tag.dtype, 1, starts[POINTERS[tag.code][1]], tag.ifd)
+            if POINTERS.get(tag.code, ("",))[0] == ifd
+            else tag
+            for tag in entries
+        ]
+        if real:
+            out += pack_directory(real, layout, starts[ifd], following if ifd == "image" else 0)
+    return out

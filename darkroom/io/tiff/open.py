@@ -10,11 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from darkroom.errors import InputError
-from darkroom.io.files import PositionedFile, check_size, reading
+from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
+from darkroom.io.photoshop import STALE_THUMBNAIL, without_thumbnails
 from darkroom.io.scratch import Scratch
 from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.encoding import page_profile, written_by
-from darkroom.io.tiff.ifd import unpack_value
+from darkroom.io.tiff.ifd import damaged_phrase, unpack_value
 from darkroom.io.tiff.pages import (
     CFA,
     COMPRESSIONS,
@@ -26,12 +27,16 @@ from darkroom.io.tiff.pages import (
     read_pages,
 )
 from darkroom.io.tiff.read import TiffScan
-from darkroom.scan import Metadata, Plane, ScanInfo, Tag
+from darkroom.metadata import Metadata, Storage, Tag
+from darkroom.scan import Plane, ScanInfo
 
 DTYPES = {(8, 1): "u1", (8, 4): "u1", (16, 1): "u2", (16, 4): "u2", (32, 3): "f4"}
 CONVERT_HINT = "convert it to 8- or 16-bit or 32-bit float grey or RGB first"
 MAX_EXTRA = 8
 REDUCED, MASK, DEPTH = 1, 4, 8  # bits of NewSubfileType (TIFF 6.0; DNG 1.5 for depth maps)
+OUT_OF_ORDER = (
+    "its TIFF tags are not in order; if one of them is damaged, the picture may be read wrongly"
+)
 SAME_SHAPE = 0.02  # how far the proportions of an infrared page may differ from the picture's
 
 
@@ -59,7 +64,10 @@ def open_tiff(
             pages = read_pages(file)
             page = choose_picture(path, pages) if page_number is None else pages[page_number]
             info = describe(file, pages, page, max_pixels)
-            return TiffScan(file, page, info, cache_bytes=cache_bytes, scratch=scratch)
+            unsure = () if page.ordered else (OUT_OF_ORDER,)
+            return TiffScan(
+                file, page, info, cache_bytes=cache_bytes, scratch=scratch, warnings=unsure
+            )
     except BaseException:
         file.close()
         raise
@@ -84,14 +92,23 @@ def describe(file: PositionedFile, pages: list[Page], page: Page, max_pixels: in
     check_size(path, page.width, page.height, max_pixels)
     dtype, channels = sample_kind(path, page)
     extra = page.samples - channels
-    tags = page_metadata(file, page)
+    _require_sound(path, page)
+    lost: list[str] = []
+    tags = page_metadata(file, page, lost)
     if page is not pages[0]:
         # A picture in a SubIFD: camera, date and the like stand in the first directory.
-        tags += page_metadata(file, pages[0])
+        tags += page_metadata(file, pages[0], lost)
     main = {tag.code: tag for tag in reversed(tags) if tag.ifd == "image"}
     exif = {tag.code: tag for tag in reversed(tags) if tag.ifd == "exif"}
     infrared = find_infrared(path, pages, page, channels, main)
     profile = page_profile(page, main, exif, dtype, infrared)
+    orientation = _orientation(page, main, lost)
+    metadata = Metadata(
+        tags=_without_thumbnails(T.kept(tags), lost),
+        xmp=_bytes(main, T.XMP),
+        iptc=_bytes(main, T.IPTC),
+        left_out=(*left_out(pages, page, infrared), *dict.fromkeys(lost)),
+    )
     return ScanInfo(
         path=path,
         format="tiff",
@@ -103,13 +120,39 @@ def describe(file: PositionedFile, pages: list[Page], page: Page, max_pixels: in
         photometric=_photometric(page, channels),
         profile=profile,
         resolution=_resolution(page, main),
-        orientation=_orientation(page, main),
-        metadata=Metadata(tags=T.kept(tags), xmp=_bytes(main, T.XMP), iptc=_bytes(main, T.IPTC)),
+        orientation=orientation,
+        metadata=metadata,
         infrared=infrared,
         extra_kinds=_extra_kinds(page, channels, infrared),
-        storage={**storage(page), "left_out": left_out(pages, page, infrared)},
+        storage=storage(page),
         layout=layout(page, dtype),
     )
+
+
+def _without_thumbnails(tags: tuple[Tag, ...], losses: list[str]) -> tuple[Tag, ...]:
+    """The tags, Photoshop's thumbnail of the uncleaned picture taken out of its resources."""
+    kept = []
+    for tag in tags:
+        if tag.code == T.PHOTOSHOP and tag.ifd == "image" and isinstance(tag.value, bytes):
+            block, stale = without_thumbnails(tag.value)
+            if stale:
+                losses.append(STALE_THUMBNAIL)
+                tag = Tag(tag.code, tag.dtype, len(block), block)
+        kept.append(tag)
+    return tuple(kept)
+
+
+def _require_sound(path: Path, page: Page) -> None:
+    """Refuse a page without a tag that its pixels depend on.
+
+    Raises:
+        InputError: if such a tag is damaged.
+    """
+    for code, why in page.damaged.items():
+        if code in T.PIXEL_TAGS:
+            raise InputError(
+                f"{path}: the tag {T.tag_name(code)} is damaged: {why}", hint=TRUNCATED_HINT
+            )
 
 
 def _extra_kinds(page: Page, channels: int, infrared: Plane | None) -> tuple[int, ...]:
@@ -228,19 +271,18 @@ def left_out(pages: list[Page], picture: Page, infrared: Plane | None) -> tuple[
     return tuple(phrases)
 
 
-def storage(page: Page) -> dict[str, Any]:
+def storage(page: Page) -> Storage:
     """Facts of storage that a writer may repeat."""
-    return {
-        "byteorder": page.layout.order,
-        "bigtiff": page.layout.big,
-        "compression": COMPRESSIONS[page.compression].lower().replace("uncompressed", "none"),
-        "predictor": page.predictor,
-        "planar": page.planar,
-        "tile": page.segment_size if page.tiled else None,
-        "rows_per_strip": None if page.tiled else page.segment_size[1],
-        "page": page.label,
-        "subfile": page.subfile,
-    }
+    return Storage(
+        byteorder=page.layout.order,
+        compression=COMPRESSIONS[page.compression].lower().replace("uncompressed", "none"),
+        predictor=page.predictor,
+        planar=page.planar,
+        tile=page.segment_size if page.tiled else None,
+        rows_per_strip=None if page.tiled else page.segment_size[1],
+        page=page.label,
+        subfile=page.subfile,
+    )
 
 
 def layout(page: Page, dtype: np.dtype[Any]) -> str:
@@ -283,9 +325,13 @@ def _resolution(page: Page, main: dict[int, Tag]) -> tuple[float, float] | None:
     return found[0] * scale, found[1] * scale
 
 
-def _orientation(page: Page, main: dict[int, Tag]) -> int:
-    value = _integer(page, main, T.ORIENTATION, 1)
-    return value if 1 <= value <= 8 else 1
+def _orientation(page: Page, main: dict[int, Tag], losses: list[str]) -> int:
+    value = _integer(page, main, T.ORIENTATION, 0)
+    if 1 <= value <= 8:
+        return value
+    if T.ORIENTATION in main:
+        losses.append(damaged_phrase(T.ORIENTATION, "it is not 1 to 8"))
+    return 1
 
 
 def _integer(page: Page, main: dict[int, Tag], code: int, default: int) -> int:

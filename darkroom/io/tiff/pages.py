@@ -17,16 +17,19 @@ from darkroom.io.files import PositionedFile
 from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.ifd import (
     ByteOrder,
+    Entries,
     IfdError,
     Layout,
+    damaged_phrases,
     parse_directory,
     sub_directories,
     unpack_value,
 )
-from darkroom.scan import Tag
+from darkroom.metadata import Tag
 
 MAX_PAGES = 512  # layers and previews come in tens
 MAX_DEPTH = 3  # of SubIFDs
+INTEGERS = (1, 3, 4, 13, 16, 18)  # data types
 
 COMPRESSIONS = {1: "uncompressed", 5: "LZW", 7: "JPEG", 8: "deflate", 32946: "deflate"}
 COMPRESSIONS |= {32773: "PackBits", 50000: "ZSTD"}
@@ -48,18 +51,22 @@ class Page:
         number: position in reading order, SubIFDs after the page that owns them.
         label: the same for people: "0", "0.1" (second SubIFD of the first page).
         layout: field widths and byte order of the file.
-        entries: all tags, values as raw bytes.
+        entries: all tags that can be read, values as raw bytes.
+        damaged: what is wrong with each of the others.
+        ordered: whether the tags stand in ascending order, as they must.
     """
 
     number: int
     label: str
     layout: Layout
     entries: dict[int, Tag] = field(repr=False)
+    damaged: dict[int, str] = field(default_factory=dict, repr=False)
+    ordered: bool = True
 
     def ints(self, code: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """The values of an integer tag."""
         tag = self.entries.get(code)
-        if tag is None or tag.dtype not in (1, 3, 4, 13, 16, 18):
+        if tag is None or tag.dtype not in INTEGERS:
             return default
         value = unpack_value(tag, self.layout.order)
         return value if isinstance(value, tuple) else (value,)
@@ -173,11 +180,15 @@ def read_pages(file: PositionedFile) -> list[Page]:
     layout, offset = read_header(file)
     pages: list[Page] = []
     seen: set[int] = set()
-    for tags, label in _walk(file, layout, offset, seen):
+    for found, label in _walk(file, layout, offset, seen):
         entries: dict[int, Tag] = {}
-        for tag in tags:
+        for tag in found.tags:
             entries.setdefault(tag.code, tag)
-        pages.append(Page(len(pages), label, layout, entries))
+        damaged = dict(found.damaged)
+        for code in T.PIXEL_TAGS & entries.keys() - {T.JPEG_TABLES}:
+            if entries[code].dtype not in INTEGERS:
+                damaged[code] = f"its type {entries.pop(code).dtype} is wrong"
+        pages.append(Page(len(pages), label, layout, entries, damaged, found.ordered))
         if len(pages) == MAX_PAGES:
             break
     return pages
@@ -197,10 +208,12 @@ def read_header(file: PositionedFile) -> tuple[Layout, int]:
     return Layout(False, order), struct.unpack_from(order + "I", head, 4)[0]
 
 
-def page_metadata(file: PositionedFile, page: Page) -> list[Tag]:
-    """The page's tags with those of its EXIF and GPS directories."""
+def page_metadata(file: PositionedFile, page: Page, losses: list[str]) -> list[Tag]:
+    """The page's tags with those of its EXIF and GPS directories; `losses` gets what is damaged."""
+    metadata = {code: why for code, why in page.damaged.items() if code not in T.PIXEL_TAGS}
+    losses += damaged_phrases(metadata)
     tags = list(page.entries.values())
-    return tags + sub_directories(file.read, tags, page.layout, T.LARGEST_VALUE)
+    return tags + sub_directories(file.read, tags, page.layout, T.LARGEST_VALUE, losses)
 
 
 def _walk(
@@ -211,19 +224,19 @@ def _walk(
     prefix: str = "",
     number: int = 0,
     depth: int = 0,
-) -> Iterator[tuple[list[Tag], str]]:
+) -> Iterator[tuple[Entries, str]]:
     """A chain of directories and, after each, its SubIFDs; labelled prefix + number."""
     while offset and offset not in seen:
         seen.add(offset)
         try:
-            tags = parse_directory(file.read, offset, layout, T.LARGEST_VALUE)
+            entries = parse_directory(file.read, offset, layout, T.LARGEST_VALUE)
             following = _following(file, layout, offset)
         except Exception:
             if len(seen) == 1:
                 raise
             return
-        yield tags, f"{prefix}{number}"
-        for tag in tags:
+        yield entries, f"{prefix}{number}"
+        for tag in entries.tags:
             if tag.code == T.SUB_IFDS and tag.dtype in (4, 13, 16, 18) and depth < MAX_DEPTH:
                 value = unpack_value(tag, layout.order)
                 children = value if isinstance(value, tuple) else (value,)

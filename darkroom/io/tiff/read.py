@@ -11,22 +11,21 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import InputError
 from darkroom.geometry import Window
-from darkroom.io.cost import ReadCost
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, reading
 from darkroom.io.scratch import Scratch, Spool
-from darkroom.io.tiff import codecs as codecs
+from darkroom.io.tiff import codecs
 from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.codecs import Coding, SegmentError
 from darkroom.io.tiff.pages import Page
 from darkroom.io.tiff.stream import MAPPED_MEMORY, STREAMED, Segment, stream_rows
-from darkroom.scan import Pixels, ScanInfo
+from darkroom.scan import BaseScan, Pixels, ReadCost, ScanInfo
 
 # The most that a byte of each codec can expand to; more means a damaged header.
 _EXPANSION = {codecs.PACKBITS: 64, codecs.LZW: 4096, codecs.DEFLATE: 1040, codecs.OLD_DEFLATE: 1040}
@@ -38,7 +37,7 @@ _LEAST_ROWS = 192  # fewer in the cache, and it costs less to unpack all to disk
 _THREADS = min(4, os.cpu_count() or 1)
 
 
-class TiffScan:
+class TiffScan(BaseScan):
     """An open page of a TIFF file; see `darkroom.scan.Scan`.
 
     Args:
@@ -47,6 +46,7 @@ class TiffScan:
         info: its description; `info.dtype` and `info.samples` are what `read` gives.
         cache_bytes: most memory for decoded segments.
         scratch: where a spool goes if one is needed.
+        warnings: what the user should know.
 
     Raises:
         InputError: if segments are missing or lie outside the file.
@@ -60,8 +60,8 @@ class TiffScan:
         *,
         cache_bytes: int,
         scratch: Scratch,
+        warnings: tuple[str, ...] = (),
     ) -> None:
-        self.info = info
         self._file, self._page, self._scratch = file, page, scratch
         self._coding = page_coding(page, info.dtype)
         self._columns, self._rows = page.segment_size
@@ -79,6 +79,7 @@ class TiffScan:
         self._direct = (
             page.compression == codecs.NONE and not page.tiled and not self._coding.reversed_bits
         )
+        super().__init__(info, self._reading_cost(info.nbytes), warnings)
 
     # -- geometry -----------------------------------------------------------------------------
 
@@ -103,11 +104,9 @@ class TiffScan:
         """Rows that a window may have, wherever it begins, if all it touches is to be held."""
         return self._page.height if self._held >= self._down else (self._held - 1) * self._rows
 
-    @property
-    def cost(self) -> ReadCost:
-        """What reading takes."""
+    def _reading_cost(self, nbytes: int) -> ReadCost:
         if self._direct:
-            return ReadCost("read where the pixels lie", min(_JOINED_WHOLE, self.info.nbytes))
+            return ReadCost("read where the pixels lie", min(_JOINED_WHOLE, nbytes))
         if not self.needs_spool:
             kind = "tiles" if self._page.tiled else "strips"
             most = max(self._cache_bytes, self.band_bytes)
@@ -115,7 +114,7 @@ class TiffScan:
             # Windows side by side share the whole of a strip, and of narrow tiles next to nothing.
             rows = self._held_rows if self._columns > _NARROW else None
             return ReadCost(f"a row of {kind} at a time", min(most, whole), rows=rows)
-        disk = self.info.nbytes
+        disk = nbytes
         if self._page.compression not in STREAMED:
             disk += int(self._counts.max()) + self.band_bytes
         slices = 4 * self._slice_rows() * self.band_bytes // self._rows
@@ -158,15 +157,7 @@ class TiffScan:
 
     # -- reading ------------------------------------------------------------------------------
 
-    def read(self, window: Window) -> Pixels:
-        """The samples of a window inside the image: (height, width, samples), native dtype.
-
-        Raises:
-            InputError: if the data are damaged.
-            ValueError: if the window leaves the image.
-        """
-        if not self.info.window.contains(window):
-            raise ValueError(f"{window} leaves the image")
+    def _read(self, window: Window) -> Pixels:
         with reading(self._file.path, "TIFF file"):
             if self._direct:
                 return self._read_direct(window)
@@ -332,12 +323,6 @@ class TiffScan:
         self._cache.clear()
         self._cached_bytes = 0
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def page_coding(page: Page, dtype: np.dtype[Any]) -> Coding:

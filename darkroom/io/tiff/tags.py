@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from darkroom.io.tiff.ifd import ByteOrder, unpack_value
-from darkroom.scan import Metadata, Tag
+from darkroom.io.tiff.ifd import tag_name as tag_name
+from darkroom.metadata import Metadata, Tag
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 FILL_ORDER, DESCRIPTION, MAKE, MODEL, STRIP_OFFSETS, ORIENTATION = 266, 270, 271, 272, 273, 274
@@ -21,7 +22,13 @@ STRUCTURAL = frozenset(
     | {ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS, PLANAR, PREDICTOR, 320, 288, 289}
     | {TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, SUB_IFDS, EXTRA_SAMPLES, SAMPLE_FORMAT}
     | {JPEG_TABLES, ICC, XMP, IPTC, EXIF_IFD, GPS_IFD, *range(512, 522), *range(529, 533)}
-    | {297, 400, 401, 402, 403}
+    | {400, 401, 402, 403}
+)
+# Without one of these, or with another value, pixels come out wrong.
+PIXEL_TAGS = frozenset(
+    {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIP_OFFSETS, SAMPLES, PLANAR}
+    | {ROWS_PER_STRIP, STRIP_COUNTS, PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS}
+    | {SAMPLE_FORMAT, JPEG_TABLES}
 )
 # A TIFF with a DNG version is taken for a DNG by raw converters, which would then ignore the
 # picture's own encoding.
@@ -44,20 +51,6 @@ EP_TAGS = frozenset(
 # and nothing of how samples are stored.
 DNG_COLOUR = frozenset({50708, 50709, *range(50721, 50733), 50778, 50779, 50931, 50932})
 DNG_COLOUR |= {50964, 50965}
-
-
-def tag_name(code: int, ifd: str = "image") -> str:
-    """The name of a tag in the TIFF, EXIF or DNG specification, or its number.
-
-    Args:
-        code: tag number.
-        ifd: "image", "exif" or "gps".
-    """
-    import tifffile
-
-    tables = {"exif": tifffile.TIFF.EXIF_TAGS, "gps": tifffile.TIFF.GPS_TAGS}
-    names = tables.get(ifd, tifffile.TIFF.TAGS)
-    return str(names[code]) if code in names else f"tag {code}"
 
 
 def kept(tags: Iterable[Tag]) -> tuple[Tag, ...]:

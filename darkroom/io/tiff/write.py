@@ -23,7 +23,8 @@ from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.carry import carried_tags
 from darkroom.io.tiff.codecs import Coding
 from darkroom.io.tiff.ifd import LONG, LONG8, SHORT, ByteOrder, Layout, pack_directories
-from darkroom.scan import Metadata, Pixels, Scan, ScanInfo, Tag
+from darkroom.metadata import Metadata, Tag
+from darkroom.scan import Pixels, Scan, ScanInfo
 
 CODES = {"none": 1, "lzw": 5, "deflate": 8, "packbits": 32773, "zstd": 50000}
 _GROWTH = {5: 1.4, 32773: 1.02}  # the most that incompressible data grow
@@ -175,7 +176,7 @@ class TiffSink:
             info = replace(scan.info, metadata=Metadata(), infrared=None)
             rows = max(1, STRIP_BYTES // (info.width * info.dtype.itemsize))
             pieces = (scan.read(window) for window in bands(info.width, info.height, rows))
-            self.add_page(info, pieces, subfile=scan.info.storage["subfile"])
+            self.add_page(info, pieces, subfile=scan.info.storage.subfile)
 
     def commit(self) -> Path:
         """Finish the file if need be and give it its name; returns the path."""
@@ -296,7 +297,7 @@ def losses(info: ScanInfo, compression: str | None = None) -> list[str]:
 def _plan(info: ScanInfo, order: ByteOrder, compression: str | None, losses: list[str]) -> _Plan:
     """Storage as the source has it, unless another compression is asked for."""
     store = info.storage
-    known = cast("str | None", store.get("compression"))
+    known = store.compression
     name = compression or known or "deflate"
     if name == "jpeg" and compression is None:
         name = "deflate"
@@ -307,10 +308,10 @@ def _plan(info: ScanInfo, order: ByteOrder, compression: str | None, losses: lis
     if name == "none" or name == "packbits":
         predictor = 1
     elif name == known:
-        predictor = int(store.get("predictor", 1))
+        predictor = store.predictor
     else:
         predictor = 3 if info.dtype.kind == "f" else 2
-    planes = info.samples if store.get("planar") and info.samples > 1 else 1
+    planes = info.samples if store.planar and info.samples > 1 else 1
     coding = Coding(code, predictor, order, info.dtype, info.samples // planes)
     columns, rows, tiled = _segment_size(info, coding)
     return _Plan(coding, planes, columns, rows, tiled)
@@ -318,7 +319,7 @@ def _plan(info: ScanInfo, order: ByteOrder, compression: str | None, losses: lis
 
 def _segment_size(info: ScanInfo, coding: Coding) -> tuple[int, int, bool]:
     """Columns and rows of a segment, and whether it is a tile: the source's if reasonable."""
-    tile = info.storage.get("tile")
+    tile = info.storage.tile
     if tile:
         columns, rows = tile
         across = -(-info.width // columns)
@@ -328,7 +329,7 @@ def _segment_size(info: ScanInfo, coding: Coding) -> tuple[int, int, bool]:
             if band <= LARGEST_BAND:
                 return columns, rows, True
     row = coding.row_bytes(info.width)
-    rows = info.storage.get("rows_per_strip") or 0
+    rows = info.storage.rows_per_strip or 0
     if not 0 < rows * row <= LARGEST_SEGMENT or rows * row < STRIP_BYTES // 8:
         rows = max(1, STRIP_BYTES // row)
     return info.width, min(rows, info.height), False
