@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from darkroom.cli import console
+from darkroom.cli.options import MAX_MEMORY
 from darkroom.errors import UsageError
+from darkroom.options import parse_size
 
 if TYPE_CHECKING:
     from darkroom.compare.run.cell import Cell
@@ -47,16 +49,19 @@ def compare(
     ] = True,
     fail_under: Annotated[
         list[str] | None,
-        typer.Option(metavar="METRIC=LIMIT", help="Exit 1 if a backend is not that good."),
+        typer.Option(metavar="FIGURE=LIMIT", help="Exit 1 if a backend is not that good."),
     ] = None,
     rank_by: Annotated[
-        str, typer.Option(metavar="METRIC", help="Orders the leaderboard.")
+        str, typer.Option(metavar="FIGURE", help="Figure that orders the leaderboard.")
     ] = "sse_ratio",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda[:N] or mps.")] = "auto",
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Worker processes; one a processor by default.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    max_memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Most memory of all processes together.")
+    ] = MAX_MEMORY,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -79,6 +84,7 @@ def compare(
         rank_by=rank_by,
         device=device,
         jobs=jobs,
+        memory=parse_size(max_memory),
         seed=seed,
         progress=None if quiet else _progress,
     )
@@ -101,7 +107,7 @@ def _limits(texts: list[str]) -> dict[str, float]:
             limits[name.strip()] = float(value)
         except ValueError as error:
             raise UsageError(
-                f"--fail-under {text}: not METRIC=LIMIT", hint="for example sse_ratio=0.9"
+                f"--fail-under {text}: not FIGURE=LIMIT", hint="for example sse_ratio=0.9"
             ) from error
     return limits
 

@@ -1,14 +1,17 @@
 """A whole comparison in one call: find, run, summarise, report."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darkroom.compare.report.page import CHANGE_COLUMNS, HARM_COLUMNS, format_figure, write_report
+from darkroom.compare.measure.figures import find_figure, table
+from darkroom.compare.report.page import write_report
 from darkroom.compare.run.backend import backend_runner
-from darkroom.compare.run.evaluate import Progress, Settings, evaluate
-from darkroom.compare.statistics.metrics import METRICS, find_metric
+from darkroom.compare.run.evaluate import Progress, Settings, evaluate, share_memory
 from darkroom.compare.statistics.summary import Document, misses, summarise
+from darkroom.errors import UsageError
+from darkroom.options import MachineOptions
 from darkroom.pairs.find import dataset_pairs, find_pairs
 from darkroom.pairs.manifest import NAME as MANIFEST
 
@@ -45,6 +48,7 @@ def run_comparison(
     rank_by: str = "sse_ratio",
     device: str = "auto",
     jobs: int | None = None,
+    memory: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Report:
@@ -56,34 +60,39 @@ def run_comparison(
         folder: of the report.
         cache: folder of kept results, `cache` in the report's folder by default.
         clean_frames: also give each backend the ground truths as scans.
-        limits: metric -> limit that every backend must reach.
-        rank_by: the metric of the leaderboard; without truths it is "changed".
+        limits: figure -> limit that every backend must reach.
+        rank_by: the figure of the leaderboard; without truths it is "changed".
         device, jobs: as for `backend_runner` and `Settings`.
+        memory: bytes for all processes together; that of `darkroom clean` by default.
         seed: of the bootstrap.
         progress: as for `evaluate`.
 
     Raises:
         DarkroomError: as the parts do; nothing has been run yet if a name is wrong.
     """
-    for name in (*(limits or {}), rank_by):
-        find_metric(name)
+    for name in limits or {}:
+        if not find_figure(name).better:
+            raise UsageError(f"{name} has no better direction, so it cannot be a limit")
+    find_figure(rank_by)
     if truths is None and (scans / MANIFEST).is_file():
         pairs = dataset_pairs(scans, split=split, group_by=group_by)
     else:
         pairs = find_pairs(scans, truths, split=split, group_by=group_by)
-    runners = [backend_runner(text, device=device, jobs=1) for text in backends]
-    settings = Settings(cache or folder / "cache", clean_frames=clean_frames)
-    if jobs is not None:
-        settings = Settings(settings.cache, jobs, clean_frames)
+    memory = memory or MachineOptions().max_memory
+    jobs, band_pixels = share_memory(memory, jobs or os.cpu_count() or 1)
+    runners = [
+        backend_runner(text, device=device, jobs=1, memory=memory // jobs) for text in backends
+    ]
+    settings = Settings(cache or folder / "cache", jobs, clean_frames, band_pixels)
     comparison = evaluate(pairs, runners, settings, progress)
     rank = rank_by if comparison.has_truth else "changed"
     document = summarise(comparison, seed=seed, rank_by=rank)
     page = write_report(comparison, document, folder)
-    columns = HARM_COLUMNS if comparison.has_truth else CHANGE_COLUMNS
+    columns = table("harm" if comparison.has_truth else "change")
     rows = [
-        [row["name"], *(format_figure(row["figures"][name], name) for name in columns)]
+        [row["name"], *(f.write(row["figures"][f.name]["value"]) for f in columns)]
         for row in document["backends"]
     ]
     failed = [f"{c.backend} failed on {c.image}: {c.error}" for c in comparison.failures]
-    headers = ["backend", *(METRICS[name].label for name in columns)]
+    headers = ["backend", *(f.label for f in columns)]
     return Report(document, page, headers, rows, failed + misses(document, dict(limits or {})))

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from darkroom.compare.measure.detection import average_precision
+from darkroom.compare.measure.count import count, picture_totals
+from darkroom.compare.measure.curve import average_precision
+from darkroom.compare.measure.figures import FIGURES, find_figure
 from darkroom.compare.measure.paper import class_figures, confusion_matrix, merge
-from darkroom.compare.measure.picture import measure
-from darkroom.compare.run.runners import OracleInpaint
+from darkroom.compare.measure.view import View
+from darkroom.compare.run.runners import Given, OracleInpaint
 from darkroom.compare.run.sparse import Changes
 from darkroom.compare.statistics.intervals import (
     draw_weights,
@@ -19,16 +21,19 @@ from darkroom.compare.statistics.intervals import (
     photograph_table,
     signed_rank,
 )
-from darkroom.compare.statistics.metrics import METRICS, find_metric, image_totals
 from darkroom.damage.difference import artefact_mask
 from darkroom.errors import UsageError
+from darkroom.pipeline.memory import ArrayScan
+
+
+def given(scan, artefacts, white=1.0):
+    return Given(scan, ArrayScan(scan).info, artefacts, white)
 
 
 def figures(scan, truth, output, artefacts, mask):
-    counted = measure(scan, output, mask, truth=truth, artefacts=artefacts)
-    totals = image_totals(counted.counts, counted.arrays["confusion"])
-    table = photograph_table([("p", totals | {"confusion": counted.arrays["confusion"]})])
-    return {name: float(metric.value(table.total())) for name, metric in METRICS.items()}
+    totals = picture_totals(count(View(scan, output, mask, truth, artefacts)))
+    total = photograph_table([("p", totals)]).total()
+    return {name: float(figure.value(total)) for name, figure in FIGURES.items()}
 
 
 @pytest.fixture
@@ -84,11 +89,11 @@ def test_recall_is_tp_over_tp_plus_fn():
 def test_merging_fuses_neighbours_and_gives_the_last_class_the_rest(rng):
     truth, given = rng.integers(0, 256, (2, 100, 100), dtype=np.uint8)
     matrix = confusion_matrix(truth, given)
-    for count, step in ((128, 2), (85, 3), (50, 5), (17, 15), (10, 25)):
-        a, b = np.minimum(truth // step, count - 1), np.minimum(given // step, count - 1)
-        direct = np.zeros((count, count), int)
+    for n, step in ((128, 2), (85, 3), (50, 5), (17, 15), (10, 25)):
+        a, b = np.minimum(truth // step, n - 1), np.minimum(given // step, n - 1)
+        direct = np.zeros((n, n), int)
         np.add.at(direct, (a.ravel(), b.ravel()), 1)
-        assert np.array_equal(merge(matrix, count), direct)
+        assert np.array_equal(merge(matrix, n), direct)
     assert np.array_equal(merge(merge(matrix, 50), 17), merge(matrix, 17))
 
 
@@ -122,9 +127,9 @@ def test_changes_come_back_exactly(rng):
     assert np.array_equal(changes.apply(scan[6:20], 6), output[6:20])
 
 
-def test_unknown_metric_names_the_nearest():
+def test_unknown_figure_names_the_nearest():
     with pytest.raises(UsageError) as error:
-        find_metric("sse_rato")
+        find_figure("sse_rato")
     assert "sse_ratio" in error.value.hint
 
 
@@ -138,13 +143,12 @@ def test_same_figures_as_the_yardstick_script(shared: Path):
         scan = np.asarray(Image.open(path))[..., None]
         truth = np.asarray(Image.open(folder / "gt" / path.name))[..., None]
         artefacts = artefact_mask(scan[..., 0].astype(np.float32), truth[..., 0].astype(np.float32))
-        output = OracleInpaint().restore(scan, artefacts).image.copy()
+        output = OracleInpaint().restore(given(scan, artefacts)).image.copy()
         output[100:110, 100:104] ^= 31  # some harm as well
-        counted = measure(scan, output, artefacts, truth=truth, artefacts=artefacts)
-        totals = image_totals(counted.counts, counted.arrays["confusion"])
-        rows.append((path.stem, totals | {"confusion": counted.arrays["confusion"]}))
+        view = View(scan, output, artefacts, truth, artefacts)
+        rows.append((path.stem, picture_totals(count(view))))
         yard.append(score.score(*(p[..., 0].astype(np.float32) for p in (scan, truth, output))))
     total, expected = photograph_table(rows).total(), score.summary(yard)
     names = ("mse", "psnr", "sse_ratio", "repair", "harm", "touched", "recall", "visible")
     for name in (*names, "false_per_mp"):
-        assert float(METRICS[name].value(total)) == pytest.approx(expected[name], abs=5e-4), name
+        assert float(FIGURES[name].value(total)) == pytest.approx(expected[name], abs=5e-4), name

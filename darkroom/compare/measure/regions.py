@@ -1,4 +1,4 @@
-"""Where the truth says damage is: artefact pixels, their surroundings, and the blobs they form."""
+"""Where the truth says damage is: the pixels, their surroundings, the artefacts they form."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,17 +26,17 @@ class Regions:
         artefacts: bool, the pixels that are damaged.
         near: bool, within NEAR pixels of one (a square, diagonals count as one step).
         around: bool, within AROUND pixels of one.
-        blobs: int32, number of the blob a pixel belongs to, 0 for none. A blob is an 8-connected
-            component of the artefacts grown by one pixel, so that broken hairs stay in one piece.
-        count: number of blobs.
-        kind: (count,) index into KINDS of each blob's own pixels.
-        size: (count,) index into SIZES, by the number of artefact pixels.
+        labels: int32, number of the artefact a pixel belongs to, 0 for none. An artefact is an
+            8-connected component of the damage grown by one pixel, so that broken hairs stay whole.
+        count: number of artefacts.
+        kind: (count,) index into KINDS by the shape of each artefact's own pixels.
+        size: (count,) index into SIZES, by the number of damaged pixels.
     """
 
     artefacts: NDArray[np.bool_]
     near: NDArray[np.bool_]
     around: NDArray[np.bool_]
-    blobs: Labels
+    labels: Labels
     count: int
     kind: NDArray[np.intp]
     size: NDArray[np.intp]
@@ -45,15 +45,15 @@ class Regions:
 def regions(artefacts: NDArray[np.bool_]) -> Regions:
     """Derive the regions of a truth mask, bool (H, W)."""
     mask = artefacts.astype(np.uint8)
-    count, blobs = components(grow(mask, 1))
-    own = np.where(artefacts, blobs, 0)
+    count, labels = components(grow(mask, 1))
+    own = np.where(artefacts, labels, 0)
     area = np.bincount(own.ravel(), minlength=count + 1)[1:]
     names = component_kinds(own, count)
     return Regions(
         artefacts=artefacts,
         near=grow(mask, NEAR).astype(bool),
         around=grow(mask, AROUND).astype(bool),
-        blobs=blobs,
+        labels=labels,
         count=count,
         kind=np.array([KINDS.index(name) for name in names], np.intp),
         size=np.searchsorted(SIZES, area, side="right") - 1,
@@ -77,6 +77,14 @@ def per_label(labels: Labels, count: int, weights: NDArray[Any]) -> NDArray[np.f
     """Sum of `weights` over each label 1..count: float64 (count,)."""
     sums = np.bincount(labels.ravel(), weights.astype(np.float64).ravel(), count + 1)
     return np.asarray(sums[1:], np.float64)
+
+
+def tops(labels: Labels, count: int) -> NDArray[np.intp]:
+    """The first row of each label 1..count: (count,)."""
+    first = np.full(count + 1, labels.shape[0], np.intp)
+    rows, columns = np.nonzero(labels)
+    np.minimum.at(first, labels[rows, columns], rows)
+    return first[1:]
 
 
 def peak_per_label(labels: Labels, count: int, values: NDArray[Any]) -> NDArray[np.float64]:

@@ -6,12 +6,13 @@ from darkroom.errors import InputError
 from darkroom.scan import Float, Pixels, luminance
 
 
-def grey_levels(pixels: Pixels) -> Float:
+def grey_levels(pixels: Pixels, white: float = 1.0) -> Float:
     """Luminance on the scale of 8-bit grey levels.
 
     Args:
-        pixels: (H, W) or (H, W, S) in uint8, uint16 or float32 (floats in [0, 1]). The first three
-            of three or more samples are taken for red, green and blue, the first of fewer for grey.
+        pixels: (H, W) or (H, W, S) in uint8, uint16 or float32. The first three of three or more
+            samples are taken for red, green and blue, the first of fewer for grey.
+        white: the float that white is; see `float_white`. Integers have their own.
 
     Returns:
         float32 (H, W) in [0, 255]; whole numbers for uint8, steps of 1/257 for grey uint16.
@@ -26,9 +27,20 @@ def grey_levels(pixels: Pixels) -> Float:
     if planes.dtype == np.uint16:
         return luminance(planes.astype(np.float32)) / np.float32(257)
     if planes.dtype.kind == "f":
-        grey = np.nan_to_num(luminance(planes.astype(np.float32)), nan=0.0, posinf=1.0, neginf=0.0)
-        return np.clip(grey, 0, 1) * np.float32(255)
+        grey = np.nan_to_num(luminance(planes.astype(np.float32)), nan=0.0, posinf=white, neginf=0.0)
+        return np.clip(grey / np.float32(white), 0, 1) * np.float32(255)
     raise InputError(f"samples of type {pixels.dtype} cannot be compared")
+
+
+def float_white(greatest: float) -> float:
+    """What white is in float samples whose greatest value is given.
+
+    1 where they go no further, 255 or 65,535 where they come within a factor of 16 of it, else
+    their own greatest value.
+    """
+    if greatest <= 1:
+        return 1.0
+    return next((white for white in (255.0, 65535.0) if white / 16 <= greatest <= white), greatest)
 
 
 def classes(levels: Float) -> Pixels:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.compare.measure.figures import CLASS_LABELS
 from darkroom.compare.measure.paper import CLASS_COUNTS, merge
 from darkroom.compare.report.gallery import data_uri
 
 ACCENT = (196, 84, 36)
-FIGURES = {"precision": "Precision", "recall": "Recall", "f1": "F1", "miou": "mIoU"}
 
 
 def interval_mark(row: Mapping[str, Any], low: float, high: float) -> str:
@@ -106,7 +106,7 @@ def class_plot(
     """Figure 5: precision, recall, F1 and mIoU against the number of classes.
 
     Args:
-        figures: a backend's figures by metric name.
+        figures: a backend's figures by name.
         nothing: those of doing nothing, drawn as dashes.
         low: lower end of the axis; the upper is 1.
         title: for screen readers.
@@ -128,7 +128,7 @@ def class_plot(
     for i, number in enumerate(CLASS_COUNTS):
         parts.append(_text(x(i), bottom + 18, str(number), "middle"))
     parts.append(_text(right, bottom + 36, "classes of grey level", "end"))
-    for k, (name, label) in enumerate(FIGURES.items()):
+    for k, (name, label) in enumerate(CLASS_LABELS.items()):
         for source, kind in ((nothing, "dashed"), (figures, "solid")):
             values = [source[f"{name}_{number}"]["value"] for number in CLASS_COUNTS]
             points = [f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(values) if v is not None]
@@ -147,7 +147,7 @@ def class_floor(rows: Sequence[Mapping[str, Any]]) -> float:
     """Lower end of the common axis of the class plots: a round number below every value."""
     values = [
         row["figures"][f"{name}_{number}"]["value"]
-        for row in rows for name in FIGURES for number in CLASS_COUNTS
+        for row in rows for name in CLASS_LABELS for number in CLASS_COUNTS
     ]  # fmt: skip
     known = [value for value in values if value is not None]
     return max(0.0, math.floor(min(known, default=0.0) * 10 - 0.2) / 10)
@@ -177,7 +177,7 @@ def curve_plot(rows: Sequence[Mapping[str, Any]]) -> str:
             points = " ".join(f"{x(r):.1f},{y(p):.1f}" for r, p in pairs)
             parts.append(f'<polyline class="line c{k % 6} solid" points="{points}"/>')
         precision, recall = figures["pixel_precision"]["value"], figures["pixel_recall"]["value"]
-        if precision is not None:
+        if precision is not None and recall is not None:
             parts.append(
                 f'<circle class="c{k % 6} point" r="5" '
                 f'cx="{x(recall):.1f}" cy="{y(precision):.1f}">'

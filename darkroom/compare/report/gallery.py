@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.compare.measure.figures import CHANGED, PIXELS, SSE_AFTER, SSE_BEFORE
 from darkroom.compare.measure.regions import grow
 from darkroom.compare.pairs.levels import grey_levels
-from darkroom.compare.pairs.pictures import read_rows, truth_mask
-from darkroom.compare.run.cache import Cache
-from darkroom.compare.run.cell import Cell, Kept, load_kept, restoration_key
+from darkroom.compare.pairs.pictures import Sources, read_rows
+from darkroom.compare.run.cell import Cell, kept_scan
 from darkroom.compare.run.evaluate import Comparison
+from darkroom.compare.run.restore import Kept
 from darkroom.compare.run.runners import IDENTITY
 from darkroom.geometry import Window
-from darkroom.io import open_scan
 from darkroom.pairs.find import Pair
 from darkroom.scan import Encoding, Pixels, ScanInfo
 
@@ -52,7 +52,7 @@ def choose(comparison: Comparison) -> list[Choice]:
     by the squared error a backend added or removed; without a truth, by how much it changed.
     """
     reference = comparison.of(IDENTITY)
-    key = "sse_before" if comparison.has_truth else "pixels"
+    key = (SSE_BEFORE if comparison.has_truth else PIXELS).name
     damaged = sorted(reference, key=lambda cell: -cell.totals[key])
     typical: list[Choice] = []
     seen: set[str] = set()
@@ -69,18 +69,23 @@ def choose(comparison: Comparison) -> list[Choice]:
 def _extremes(cells: Sequence[Cell], truth: bool) -> Iterator[Choice]:
     """Worst, best, second worst and so on."""
     if not truth:
-        for cell in sorted(cells, key=lambda cell: -cell.totals["changed"])[: 2 * EACH]:
+        for cell in sorted(cells, key=lambda cell: -cell.totals[CHANGED.name])[: 2 * EACH]:
             yield Choice(cell.image, "most changed", cell.backend)
         return
-    by_gain = sorted(cells, key=lambda cell: cell.totals["sse_after"] - cell.totals["sse_before"])
+    by_gain = sorted(cells, key=_added)
     for rank in range(min(EACH, len(by_gain) // 2)):
         yield _extreme(by_gain[-1 - rank], "most harm")
         yield _extreme(by_gain[rank], "most gain")
 
 
+def _added(cell: Cell) -> float:
+    """Squared error that a backend added."""
+    return float(cell.totals[SSE_AFTER.name] - cell.totals[SSE_BEFORE.name])
+
+
 def _extreme(cell: Cell, reason: str) -> Choice:
-    pixels = cell.totals["pixels"]
-    before, after = cell.totals["sse_before"] / pixels, cell.totals["sse_after"] / pixels
+    pixels = cell.totals[PIXELS.name]
+    before, after = (cell.totals[s.name] / pixels for s in (SSE_BEFORE, SSE_AFTER))
     if reason == "most harm" and after <= before:
         reason = "least gain"
     return Choice(cell.image, f"{reason}, MSE {before:.2f} to {after:.2f}", cell.backend)
@@ -112,26 +117,26 @@ def build_gallery(comparison: Comparison, choices: Sequence[Choice], budget: int
 
 def _case(comparison: Comparison, pair: Pair, why: Sequence[Choice]) -> dict[str, Any]:
     kept = _kept(comparison, pair)
-    with open_scan(pair.scan) as scan:
-        window = _window(scan.info, kept.get(why[0].backend or ""))
-        linear = scan.info.profile.encoding is Encoding.LINEAR
-        rows = read_rows(scan, window.y, window.bottom)
-    columns = slice(window.x, window.right)
-    before = rows[:, columns]
-    layers: dict[str, dict[str, str]] = {}
-    if pair.truth is not None:
-        truth = _rows_of(pair.truth, window)
-        mark = None if pair.mask is None else _rows_of(pair.mask, window)
-        damage = truth_mask(rows, truth, mark)[:, columns]
-        layers["truth"] = {
-            "after": _overlay(before, truth[:, columns], linear),
-            "mask": outline_uri(damage, DAMAGE_COLOUR),
-        }
+    with Sources.open(pair, comparison.settings.band_pixels) as sources:
+        info = sources.scan.info
+        window = _window(info, kept.get(why[0].backend or ""))
+        shown = Shown(info.profile.encoding is Encoding.LINEAR, *sources.whites)
+        rows = read_rows(sources.scan, window.y, window.bottom)
+        columns = slice(window.x, window.right)
+        before = shown.scan(rows[:, columns])
+        layers: dict[str, dict[str, str]] = {}
+        damage = sources.artefacts(window.y, window.bottom)
+        if sources.truth is not None and damage is not None:
+            truth = read_rows(sources.truth, window.y, window.bottom)
+            layers["truth"] = {
+                "after": overlay_uri(before, shown.truth(truth[:, columns])),
+                "mask": outline_uri(damage[:, columns], DAMAGE_COLOUR),
+            }
     for name, restored in kept.items():
         after = restored.changes.apply(rows, window.y)[:, columns]
         mask = restored.mask.rows(window.y, window.bottom)[:, columns]
         layers[name] = {
-            "after": _overlay(before, after, linear),
+            "after": overlay_uri(before, shown.scan(after)),
             "mask": outline_uri(mask, MASK_COLOUR),
         }
     return {
@@ -140,20 +145,14 @@ def _case(comparison: Comparison, pair: Pair, why: Sequence[Choice]) -> dict[str
         "reasons": [{"backend": choice.backend, "text": choice.reason} for choice in why],
         "width": window.width,
         "height": window.height,
-        "scan": data_uri(display(before, linear)),
+        "scan": data_uri(before),
         "layers": layers,
     }
 
 
-def _rows_of(path: Any, window: Window) -> Pixels:
-    with open_scan(path) as scan:
-        return read_rows(scan, window.y, window.bottom)
-
-
 def _kept(comparison: Comparison, pair: Pair) -> dict[str, Kept]:
-    cache = Cache(comparison.settings.cache)
     kept = {
-        runner.name: load_kept(cache, restoration_key(comparison.task(runner, pair), "scan"))
+        runner.name: kept_scan(comparison.task(runner, pair))
         for runner in comparison.runners
         if runner.name != IDENTITY
     }
@@ -180,19 +179,40 @@ def _steps(whole: int, part: int) -> list[int]:
     return sorted({*range(0, whole - part + 1, max(1, part // 2)), whole - part})
 
 
-def display(pixels: Pixels, linear: bool) -> NDArray[np.uint8]:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How the samples of a pair are put on a screen.
+
+    Attributes:
+        linear: they are linear in light and get gamma 2.2.
+        scan_white, truth_white: the float that white is.
+    """
+
+    linear: bool
+    scan_white: float
+    truth_white: float
+
+    def scan(self, pixels: Pixels) -> NDArray[np.uint8]:
+        """Samples of the scan or of a restoration, (H, W, 1 or 3), as uint8."""
+        return display(pixels, self.linear, self.scan_white)
+
+    def truth(self, pixels: Pixels) -> NDArray[np.uint8]:
+        """Samples of the ground truth likewise."""
+        return display(pixels, self.linear, self.truth_white)
+
+
+def display(pixels: Pixels, linear: bool, white: float = 1.0) -> NDArray[np.uint8]:
     """(H, W, 1 or 3) native samples as uint8 for the screen; linear ones get gamma 2.2."""
     levels = np.stack(
-        [grey_levels(pixels[..., sample]) for sample in range(pixels.shape[2])], axis=2
+        [grey_levels(pixels[..., sample], white) for sample in range(pixels.shape[2])], axis=2
     )
     if linear:
         levels = np.float32(255) * (levels / np.float32(255)) ** np.float32(1 / 2.2)
     return (levels + 0.5).astype(np.uint8)
 
 
-def _overlay(before: Pixels, after: Pixels, linear: bool) -> str:
-    """What to lay over `before` to see `after`: transparent where they look alike."""
-    shown, base = display(after, linear), display(before, linear)
+def overlay_uri(base: NDArray[np.uint8], shown: NDArray[np.uint8]) -> str:
+    """What to lay over `base` to see `shown`: transparent where they look alike."""
     differs = np.any(shown != base, axis=2)
     colour = np.broadcast_to(shown, (*shown.shape[:2], 3)) * differs[..., None]
     return data_uri(np.dstack([colour, differs * np.uint8(255)]).astype(np.uint8))

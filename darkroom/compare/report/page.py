@@ -11,26 +11,19 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from darkroom.compare.measure.count import merged
+from darkroom.compare.measure.figure import Table, write_number
+from darkroom.compare.measure.figures import CONFUSION, FIGURES, table
 from darkroom.compare.measure.paper import CLASS_COUNTS
 from darkroom.compare.report import draw
 from darkroom.compare.report.gallery import build_gallery, choose
 from darkroom.compare.run.evaluate import Comparison
 from darkroom.compare.run.runners import IDENTITY
-from darkroom.compare.statistics.metrics import METRICS
-from darkroom.compare.statistics.summary import Document, image_csv
+from darkroom.compare.statistics.summary import Document, picture_csv
 from darkroom.errors import OutputError
 
 PICTURE_BYTES = 12_000_000
-
-HARM_COLUMNS = ("sse_ratio", "visible", "recall", "false_per_mp", "harm", "touched", "repair")
-ERROR_COLUMNS = ("mse", "psnr", "psnr_near", "ssim", "ssim_near")
-CHANGE_COLUMNS = ("changed", "outside_mask", "masked", "marks_per_mp")
-CLEAN_COLUMNS = ("clean_touched", "clean_false_per_mp", "clean_mse")
-DETECTION_COLUMNS = (
-    "pixel_precision", "pixel_recall", "pixel_f1",
-    "object_precision", "object_recall", "object_f1", "average_precision",
-)  # fmt: skip
-GRAIN_COLUMNS = tuple(name for name in METRICS if name.startswith("grain_"))
+TABLES: tuple[Table, ...] = ("harm", "error", "clean", "detection", "grain", "change")
 
 
 def write_report(
@@ -53,7 +46,7 @@ def write_report(
     page = render(comparison, document, picture_bytes)
     outputs = {
         "metrics.json": json.dumps(document, indent=1) + "\n",
-        "metrics.csv": image_csv(comparison),
+        "metrics.csv": picture_csv(comparison),
         "index.html": page,
     }
     for name, text in outputs.items():
@@ -77,7 +70,7 @@ def render(comparison: Comparison, document: Document, picture_bytes: int) -> st
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=format_figure, bytes=format_bytes, number=format_number)
+    environment.filters.update(bytes=format_bytes, number=write_number)
     gallery = build_gallery(comparison, choose(comparison), picture_bytes)
     gallery["backends"] = [row["name"] for row in document["backends"] if row["name"] != IDENTITY]
     return environment.get_template("report.html").render(
@@ -87,11 +80,12 @@ def render(comparison: Comparison, document: Document, picture_bytes: int) -> st
         left_out=gallery["left_out"],
         style=Markup(_template("report.css")),
         script=Markup(_template("report.js")),
-        columns={
-            "harm": HARM_COLUMNS, "error": ERROR_COLUMNS, "change": CHANGE_COLUMNS,
-            "clean": CLEAN_COLUMNS, "detection": DETECTION_COLUMNS, "grain": GRAIN_COLUMNS,
+        tables={name: table(name) for name in TABLES},
+        figures=FIGURES,
+        class_columns={
+            n: [f for f in table("paper") if f.name.removesuffix("_mean").endswith(f"_{n}")]
+            for n in CLASS_COUNTS
         },
-        metrics=METRICS,
         class_counts=CLASS_COUNTS,
         verdicts={row["name"]: verdict(row) for row in document["backends"]},
         drawings=_drawings(comparison, document),
@@ -108,7 +102,7 @@ def verdict(row: Mapping[str, Any]) -> str:
         return "better than nothing" if figure["value"] < 1 else "no better than nothing"
     if high < 1:
         return "better than nothing"
-    return "worse than nothing" if low > 1 else "not told from nothing"
+    return "worse than nothing" if low > 1 else "no clear difference"
 
 
 def _drawings(comparison: Comparison, document: Document) -> dict[str, Any]:
@@ -131,7 +125,7 @@ def _drawings(comparison: Comparison, document: Document) -> dict[str, Any]:
             "mark": Markup(draw.interval_mark(row["figures"]["sse_ratio"], low, high)),
             "mse": Markup(
                 draw.mse_histogram(
-                    row["mse"]["values"], nothing["mse"]["values"], f"MSE of images, {name}"
+                    row["mse"]["values"], nothing["mse"]["values"], f"MSE of pictures, {name}"
                 )
             ),
             "confusion": {n: draw.confusion_uri(confusion, n) for n in CLASS_COUNTS},
@@ -147,32 +141,10 @@ def _curved(rows: list[Document]) -> list[Document]:
 
 
 def _confusion(comparison: Comparison, name: str) -> NDArray[np.int64]:
-    total = np.zeros((256, 256), np.int64)
-    for cell in comparison.of(name):
-        matrix = cell.confusion()
-        if matrix is not None:
-            total += matrix
-    return total
-
-
-def format_figure(figure: Mapping[str, float | None], name: str) -> str:
-    """A figure as the tables show it; a dash where it is undefined."""
-    return format_number(figure["value"], METRICS[name].style)
-
-
-def format_number(value: float | None, style: str = "ratio") -> str:
-    """A number in the style of its metric."""
-    if value is None:
-        return "–"
-    if style == "share":
-        percent = 100 * value
-        digits = 1 if percent >= 1 or percent == 0 else min(5, 1 - int(np.floor(np.log10(percent))))
-        return f"{percent:.{digits}f} %"
-    if style == "dB":
-        return f"{value:.2f} dB"
-    if style == "rate":
-        return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+    wanted = CONFUSION.name
+    cells = [{wanted: cell.totals[wanted]} for cell in comparison.of(name)]
+    matrix: NDArray[np.int64] = merged(cells)(CONFUSION)
+    return matrix
 
 
 def format_bytes(count: int) -> str:

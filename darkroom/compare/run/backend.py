@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from darkroom import __version__
-from darkroom.compare.run.runners import Restoration, parse_backend
+from darkroom.compare.run.runners import Given, Restoration, parse_backend
 from darkroom.errors import UsageError
-from darkroom.options import CleanOptions, MachineOptions, OutputOptions
+from darkroom.options import INFRARED, IR_AUTO, IR_OFF, CleanOptions, MachineOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.engine import Engine, load_engine
 from darkroom.pipeline.memory import clean_array
 from darkroom.plugins.manager import installed
 from darkroom.protocols import BackendSpec
-from darkroom.scan import Pixels
 
 SOURCES = frozenset({".py", ".safetensors", ".json", ".toml"})
 
@@ -59,10 +57,22 @@ class BackendRunner:
             },
         }
 
-    def restore(self, picture: Pixels, artefacts: NDArray[np.bool_] | None) -> Restoration:
+    @property
+    def needs_file(self) -> bool:
+        """Infrared lies in the scan's file, or beside it."""
+        return self.options.ir != IR_OFF
+
+    def restore(self, given: Given) -> Restoration:
         """Clean in memory; the backend is loaded once for each process."""
-        engine = _engine(self)
-        done = clean_array(picture, self.options, engine=engine, machine=self.machine)
+        engine, info = _engine(self), given.info
+        done = clean_array(
+            given.pixels,
+            self.options,
+            encoding=info.profile.encoding,
+            dpi=info.resolution[0] if info.resolution else None,
+            engine=engine,
+            machine=self.machine,
+        )
         score = done.score
         if score is not None and score.dtype != np.uint8:
             score = np.clip(score * 255 + 0.5, 0, 255).astype(np.uint8)
@@ -78,7 +88,9 @@ class BackendRunner:
         return hash(self.name)
 
 
-def backend_runner(text: str, *, device: str = "auto", jobs: int | None = None) -> BackendRunner:
+def backend_runner(
+    text: str, *, device: str = "auto", jobs: int | None = None, memory: int | None = None
+) -> BackendRunner:
     """The runner of "name" or "name:option=value,option=value".
 
     Args:
@@ -86,6 +98,7 @@ def backend_runner(text: str, *, device: str = "auto", jobs: int | None = None) 
             are those of `darkroom clean`; other options are the backend's own.
         device: as for `darkroom clean`.
         jobs: threads of each worker.
+        memory: bytes that each worker may use; as for `darkroom clean` by default.
 
     Raises:
         UsageError: a malformed option or value.
@@ -99,8 +112,12 @@ def backend_runner(text: str, *, device: str = "auto", jobs: int | None = None) 
         except ValueError as error:
             raise UsageError(f"--backend {text}: {option}: {error}") from error
     own: dict[str, dict[str, Any]] = {name: dict(given)} if given else {}
-    options = CleanOptions(backend=name, options=own, **shared)
+    # A row is what its own backend finds on the picture, whatever else lies in the file.
+    ir = IR_AUTO if name == INFRARED else IR_OFF
+    options = CleanOptions(backend=name, options=own, ir=ir, **shared)
     machine = MachineOptions(device=device, jobs=jobs)
+    if memory is not None:
+        machine = replace(machine, max_memory=memory)
     load_engine(options, device, installed())
     return BackendRunner(text, options, machine)
 

@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from darkroom.compare.pairs.pictures import BAND_PIXELS
 from darkroom.compare.run.cache import digest
 from darkroom.compare.run.cell import Cell, Task, run_cell
 from darkroom.compare.run.runners import Identity, OracleInpaint, Runner
 from darkroom.errors import UsageError
 from darkroom.pairs.find import Pair
 
+MIB = 2**20
+WORKER = 450 * MIB  # libraries and a backend in a process, before it holds a picture
+PER_PIXEL = 100  # bytes of planes while a band is measured
+LEAST_BAND, GREATEST_BAND = 1_000_000, 16_000_000  # pixels
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -27,13 +30,35 @@ class Settings:
         cache: folder that keeps results by content.
         jobs: worker processes; 1 runs everything in this process.
         clean_frames: also give each backend the ground truths as scans.
-        band_pixels: larger pictures are streamed in bands of about this many pixels.
+        band_pixels: larger pictures are streamed in bands of about this many pixels; what they
+            measure does not depend on it but for artefacts taller than a band's halo.
     """
 
     cache: Path
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     clean_frames: bool = True
-    band_pixels: int = BAND_PIXELS
+    band_pixels: int = GREATEST_BAND
+
+
+def share_memory(memory: int, jobs: int) -> tuple[int, int]:
+    """How many workers fit into `memory` bytes, and how many pixels each may hold.
+
+    Returns:
+        (jobs, band_pixels): `jobs` or fewer.
+
+    Raises:
+        UsageError: not even one fits.
+    """
+    least = WORKER + LEAST_BAND * PER_PIXEL
+    if memory < least:
+        raise UsageError(
+            f"--max-memory {memory / MIB:.0f} MiB is too little to compare",
+            hint=f"give it at least {least / MIB:.0f} MiB",
+        )
+    if jobs > 1:  # this process needs its own
+        jobs = max(1, min(jobs, (memory - WORKER // 2) // least))
+    each = memory if jobs == 1 else (memory - WORKER // 2) // jobs
+    return jobs, min(GREATEST_BAND, (each - WORKER) // PER_PIXEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +205,7 @@ def _result(future: Future[Cell], task: Task) -> Cell:
 
 def _died(task: Task) -> Cell:
     cell = Cell(task.runner.name, task.pair.name, task.pair.photograph)
-    cell.error = "a worker process died, perhaps for want of memory; try --jobs 1"
+    cell.error = "a worker process ended unexpectedly; it may have run out of memory (try --jobs 1)"
     return cell
 
 

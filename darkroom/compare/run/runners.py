@@ -8,13 +8,31 @@ from typing import Any, Protocol, runtime_checkable
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
-from darkroom.compare.measure.regions import components
+from darkroom.compare.measure.regions import components, grow
 from darkroom.errors import BackendError, UsageError
-from darkroom.scan import Bytes, Pixels
+from darkroom.scan import Bytes, Pixels, ScanInfo
 
 IDENTITY = "identity"
 ORACLE = "oracle + inpaint"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a runner is given.
+
+    Attributes:
+        pixels: (H, W, 1 or 3) native samples, its own to write into.
+        info: the file they come from.
+        artefacts: bool (H, W), the damaged pixels, for a runner that needs the truth; else None.
+        white: the float that white is, where samples are floats.
+    """
+
+    pixels: Pixels
+    info: ScanInfo
+    artefacts: NDArray[np.bool_] | None = None
+    white: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +78,21 @@ class Runner(Protocol):
     def fingerprint(self) -> Mapping[str, Any]:
         """Everything but the picture that its result depends on, for the cache."""
 
-    def restore(self, picture: Pixels, artefacts: NDArray[np.bool_] | None) -> Restoration:
-        """Restore (H, W, S) native samples; `artefacts` is the truth mask, for the oracle."""
+    def restore(self, given: Given) -> Restoration:
+        """Restore a picture, or a band of one too large to be held."""
 
 
 @runtime_checkable
 class FileRunner(Protocol):
-    """A runner that can also stream a whole scan from file to file."""
+    """A runner that can also stream a whole scan from file to file.
+
+    Attributes:
+        needs_file: it always does, since it asks for more than the picture.
+    """
+
+    @property
+    def needs_file(self) -> bool:
+        """Whether it cannot work on pixels alone."""
 
     def restore_file(self, scan: Path, output: Path, mask: Path) -> None:
         """Write the restored scan and its mask (0 and 255, one sample)."""
@@ -84,9 +110,9 @@ class Identity:
         """Nothing but its name."""
         return {"reference": "identity"}
 
-    def restore(self, picture: Pixels, artefacts: NDArray[np.bool_] | None) -> Restoration:
+    def restore(self, given: Given) -> Restoration:
         """The picture as it is."""
-        return Restoration(picture, np.zeros(picture.shape[:2], bool))
+        return Restoration(given.pixels, np.zeros(given.pixels.shape[:2], bool))
 
 
 @dataclass(frozen=True)
@@ -107,42 +133,54 @@ class OracleInpaint:
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Method and radius."""
-        return {"reference": "telea", "radius": self.radius, "version": 1}
+        return {"reference": "telea", "radius": self.radius, "version": 2}
 
-    def restore(self, picture: Pixels, artefacts: NDArray[np.bool_] | None) -> Restoration:
+    def restore(self, given: Given) -> Restoration:
         """Fill the artefacts.
 
         Raises:
             BackendError: no truth mask is known.
         """
-        if artefacts is None:
+        if given.artefacts is None:
             raise BackendError("the oracle needs a ground truth")
-        mask = cv2.dilate(artefacts.astype(np.uint8), np.ones((3, 3), np.uint8))
-        mask = np.asarray(mask, np.uint8)
-        return Restoration(inpaint(picture, mask.astype(np.uint8), self.radius), mask.astype(bool))
+        mask = grow(given.artefacts.astype(np.uint8), 1)
+        filled = inpaint(given.pixels, mask, self.radius, given.white)
+        return Restoration(filled, mask.astype(bool))
 
 
-def inpaint(picture: Pixels, mask: Bytes, radius: int) -> Pixels:
-    """Telea's method on each component's crop: (H, W, S) in, the same out."""
+def inpaint(picture: Pixels, mask: Bytes, radius: int, white: float = 1.0) -> Pixels:
+    """Telea's method on the crop of each connected part of the mask.
+
+    Args:
+        picture: (H, W, S).
+        mask: uint8 (H, W), what is not 0 is filled.
+        radius: neighbourhood in pixels.
+        white: what floats are scaled by: OpenCV fills floats wrongly, so they go as 16 bits.
+
+    Returns:
+        A copy with the masked samples replaced.
+    """
     output = np.array(picture)
+    floats = picture.dtype.kind == "f"
     total, labels = components(mask)
     margin = 4 * radius
-    for number, (rows, columns) in enumerate(_boxes(labels, total), 1):
+    boxes: list[tuple[slice, slice]] = find_objects(labels, total)
+    for number, (rows, columns) in enumerate(boxes, 1):
         crop = (_grow(rows, margin, mask.shape[0]), _grow(columns, margin, mask.shape[1]))
         holes = mask[crop]
         own = labels[crop] == number
         for sample in range(picture.shape[2]):
-            source = np.ascontiguousarray(picture[crop][..., sample])
-            filled = np.asarray(cv2.inpaint(source, holes, radius, cv2.INPAINT_TELEA))
-            output[crop][..., sample][own] = filled[own]
+            source = picture[crop][..., sample]
+            if floats:
+                known = np.nan_to_num(source / white, nan=0.0, posinf=1.0, neginf=0.0)
+                source = np.rint(65535 * known.clip(0, 1)).astype(np.uint16)
+            filled: Any = cv2.inpaint(
+                np.ascontiguousarray(source), holes, radius, cv2.INPAINT_TELEA
+            )
+            output[crop][..., sample][own] = (
+                filled[own] * (white / 65535) if floats else filled[own]
+            )
     return output
-
-
-def _boxes(labels: NDArray[np.int32], number: int) -> list[tuple[slice, slice]]:
-    from scipy.ndimage import find_objects
-
-    boxes: list[tuple[slice, slice]] = find_objects(labels, number)
-    return boxes
 
 
 def _grow(span: slice, margin: int, limit: int) -> slice:
@@ -170,9 +208,9 @@ class CallableRunner:
         where = f"{self.function.__module__}.{self.function.__qualname__}"
         return {"callable": where, "name": self.name, "version": self.version}
 
-    def restore(self, picture: Pixels, artefacts: NDArray[np.bool_] | None) -> Restoration:
+    def restore(self, given: Given) -> Restoration:
         """Call the function."""
-        return self.function(picture)
+        return self.function(given.pixels)
 
 
 def parse_backend(text: str) -> tuple[str, dict[str, str]]:

@@ -27,6 +27,11 @@ class Plane:
         """Pack a bool (H, W)."""
         return cls(np.packbits(plane, axis=1), plane.shape[1])
 
+    @classmethod
+    def stack(cls, bands: "list[Plane]") -> Self:
+        """Join the planes of consecutive bands of rows."""
+        return cls(np.concatenate([band.bits for band in bands]), bands[0].width)
+
     def rows(self, top: int = 0, bottom: int | None = None) -> NDArray[np.bool_]:
         """Unpack some rows: bool (bottom - top, W)."""
         bits = self.bits[top:bottom]
@@ -81,11 +86,11 @@ class Changes:
     @classmethod
     def stack(cls, bands: "list[Changes]") -> Self:
         """Join the changes of consecutive bands of rows."""
-        bits = np.concatenate([band.where.bits for band in bands])
+        where = Plane.stack([band.where for band in bands])
         values = np.concatenate([band.values for band in bands])
         counts = np.concatenate([np.diff(band.starts) for band in bands])
         starts = np.concatenate([[0], np.cumsum(counts)])
-        return cls(Plane(bits, bands[0].where.width), values, starts)
+        return cls(where, values, starts)
 
 
 def _samples(pixels: Pixels) -> Pixels:

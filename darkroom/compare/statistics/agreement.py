@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from darkroom.compare.run.cache import Cache
-from darkroom.compare.run.cell import Kept, load_kept, restoration_key
+from darkroom.compare.run.cell import kept_scan
 from darkroom.compare.run.evaluate import Comparison
+from darkroom.compare.run.restore import Kept
 from darkroom.compare.run.runners import IDENTITY
 
 ROWS = 1024
@@ -24,12 +24,8 @@ def agreements(comparison: Comparison) -> list[dict[str, Any]]:
     runners = [runner for runner in comparison.runners if runner.name != IDENTITY]
     sums = {pair: np.zeros(6) for pair in combinations([r.name for r in runners], 2)}
     images = dict.fromkeys(sums, 0)
-    cache = Cache(comparison.settings.cache)
     for picture in comparison.pairs:
-        kept = {
-            runner.name: load_kept(cache, restoration_key(comparison.task(runner, picture), "scan"))
-            for runner in runners
-        }
+        kept = {runner.name: kept_scan(comparison.task(runner, picture)) for runner in runners}
         for (first, second), total in sums.items():
             a, b = kept[first], kept[second]
             if a is not None and b is not None:

@@ -11,17 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.measure.paper import CLASS_COUNTS, COARSE, LEVELS, merge
-from darkroom.compare.statistics.metrics import METRICS, Metric, Totals, Values
-
-SHAPES = {"confusion": (LEVELS, LEVELS), "confusion_50": (COARSE, COARSE)}
-
-
-class _Zeros(dict[str, NDArray[Any]]):
-    """Totals in which a sum that no image had is zero."""
-
-    def __missing__(self, key: str) -> NDArray[Any]:
-        return np.zeros(SHAPES.get(key, (LEVELS,) if key.startswith("score_") else ()))
+from darkroom.compare.measure.count import add, dense
+from darkroom.compare.measure.figure import Figure, Totals, Values
+from darkroom.compare.measure.figures import FIGURES, SUMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,53 +22,50 @@ class PhotographTable:
 
     Attributes:
         names: the photographs, sorted.
-        columns: key -> float64 (P, ...). Confusion matrices stand here merged to 50 classes.
-        confusion: (256, 256) over all photographs, or None.
+        columns: sum -> float64 (P, ...), but for those too large to be drawn again.
+        whole: those, over all photographs.
     """
 
     names: tuple[str, ...]
     columns: Mapping[str, NDArray[np.float64]]
-    confusion: NDArray[np.float64] | None = None
+    whole: Mapping[str, NDArray[np.float64]]
 
     def total(self) -> Totals:
         """Totals over all photographs."""
-        totals = _Zeros({key: column.sum(axis=0) for key, column in self.columns.items()})
-        if self.confusion is not None:
-            totals["confusion"] = self.confusion
-        return totals
+        sums = {key: column.sum(axis=0) for key, column in self.columns.items()}
+        return Totals({**sums, **self.whole})
 
     def each(self) -> Totals:
         """Totals with the photographs as the leading axis."""
-        return _Zeros(dict(self.columns))
+        return Totals(self.columns)
 
     def select(self, names: Sequence[str]) -> "PhotographTable":
         """The rows of some photographs, in that order."""
         row = {name: index for index, name in enumerate(self.names)}
         chosen = [row[name] for name in names]
-        return PhotographTable(tuple(names), {k: v[chosen] for k, v in self.columns.items()})
+        return PhotographTable(tuple(names), {k: v[chosen] for k, v in self.columns.items()}, {})
 
 
 def photograph_table(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> PhotographTable:
-    """Add up the totals of images by photograph.
+    """Add up the totals of pictures by photograph.
 
     Args:
-        rows: (photograph, totals of one image) for each image; the totals may hold arrays, and
-            "confusion" of (256, 256).
+        rows: (photograph, totals of one picture) for each picture.
     """
     rows = list(rows)
     names = sorted({name for name, _ in rows})
     index = {name: i for i, name in enumerate(names)}
     columns: dict[str, NDArray[np.float64]] = {}
-    confusion: NDArray[np.float64] | None = None
-    for name, totals in rows:
-        for key, value in totals.items():
-            if key == "confusion":
-                confusion = value + (0.0 if confusion is None else confusion)
-                key, value = "confusion_50", merge(value, COARSE)
+    whole: dict[str, Any] = {}
+    for name, packed in rows:
+        for key, value in dense(packed).items():
+            if key in SUMS and SUMS[key].whole:
+                add(whole, {key: np.asarray(value, np.float64)})
+                continue
             if key not in columns:
                 columns[key] = np.zeros((len(names), *np.shape(value)))
             columns[key][index[name]] += value
-    return PhotographTable(tuple(names), columns, confusion)
+    return PhotographTable(tuple(names), columns, whole)
 
 
 def draw_weights(photographs: int, replicates: int, seed: int) -> Values:
@@ -87,29 +76,28 @@ def draw_weights(photographs: int, replicates: int, seed: int) -> Values:
 
 
 def replicate_totals(table: PhotographTable, weights: Values) -> Totals:
-    """Totals of each bootstrap replicate: key -> (replicates, ...)."""
+    """Totals of each bootstrap replicate: sum -> (replicates, ...)."""
     columns = table.columns.items()
-    return _Zeros({key: np.tensordot(weights, column, axes=1) for key, column in columns})
+    return Totals({key: np.tensordot(weights, column, axes=1) for key, column in columns})
 
 
-def has_interval(metric: Metric) -> bool:
-    """Whether an interval is computed: not for pooled class figures of more than 50 classes."""
-    fine = tuple(f"_{n}" for n in CLASS_COUNTS if n > COARSE)
-    return not (metric.group == "paper" and metric.name.endswith(fine)) and metric.group != "cost"
-
-
-def intervals(table: PhotographTable, weights: Values, level: float = 0.95) -> dict[str, Any]:
-    """Metric name -> (low, high), or None where it is undefined or there is one photograph."""
+def intervals(
+    table: PhotographTable, weights: Values, level: float = 0.95
+) -> dict[str, tuple[float, float] | None]:
+    """Figure -> (low, high), or None where it is undefined or there is one photograph only."""
     if len(table.names) < 2:
-        return dict.fromkeys(METRICS)
+        return dict.fromkeys(FIGURES)
     totals = replicate_totals(table, weights)
     tail = 100 * (1 - level) / 2
-    result: dict[str, Any] = {}
-    for name, metric in METRICS.items():
-        values = metric.value(totals) if has_interval(metric) else np.array(np.nan)
-        values = values[np.isfinite(values)] if values.ndim else values[None][:0]
-        low_high = np.percentile(values, [tail, 100 - tail]) if values.size else None
-        result[name] = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+    result: dict[str, tuple[float, float] | None] = dict.fromkeys(FIGURES)
+    for name, figure in FIGURES.items():
+        if not figure.has_interval:
+            continue
+        values = np.atleast_1d(figure.value(totals))
+        values = values[np.isfinite(values)]
+        if values.size:
+            low, high = np.percentile(values, [tail, 100 - tail])
+            result[name] = float(low), float(high)
     return result
 
 
@@ -119,7 +107,7 @@ class PairedTest:
 
     Attributes:
         first, second: the backends.
-        metric: what was compared.
+        figure: what was compared.
         difference: first minus second, over all photographs.
         interval: its 95 % bootstrap interval.
         p_bootstrap: two-sided, from the same replicates.
@@ -130,7 +118,7 @@ class PairedTest:
 
     first: str
     second: str
-    metric: str
+    figure: str
     difference: float
     interval: tuple[float, float]
     p_bootstrap: float
@@ -140,9 +128,9 @@ class PairedTest:
 
 
 def paired_tests(
-    tables: Mapping[str, PhotographTable], metric: Metric, replicates: int, seed: int
+    tables: Mapping[str, PhotographTable], figure: Figure, replicates: int, seed: int
 ) -> list[PairedTest]:
-    """Compare every two backends by one metric on the photographs they share.
+    """Compare every two backends by one figure on the photographs they share.
 
     Pairs with fewer than two photographs in common are left out.
     """
@@ -150,7 +138,7 @@ def paired_tests(
     tests = []
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
-            test = _paired(first, second, tables, metric, replicates, seed)
+            test = _paired(first, second, tables, figure, replicates, seed)
             if test is not None:
                 tests.append(test)
     adjusted = holm([test.p_wilcoxon for test in tests])
@@ -161,7 +149,7 @@ def _paired(
     first: str,
     second: str,
     tables: Mapping[str, PhotographTable],
-    metric: Metric,
+    figure: Figure,
     replicates: int,
     seed: int,
 ) -> PairedTest | None:
@@ -171,19 +159,19 @@ def _paired(
         return None
     a, b = tables[first].select(shared), tables[second].select(shared)
     weights = draw_weights(len(shared), replicates, seed)
-    spread = metric.value(replicate_totals(a, weights)) - metric.value(replicate_totals(b, weights))
+    spread = figure.value(replicate_totals(a, weights)) - figure.value(replicate_totals(b, weights))
     spread = spread[np.isfinite(spread)]
     if not spread.size:
         return None
     low, high = np.percentile(spread, [2.5, 97.5])
     beyond = min(np.count_nonzero(spread <= 0), np.count_nonzero(spread >= 0))
     p_bootstrap = min(1.0, 2 * (beyond + 1) / (spread.size + 1))
-    difference = float(metric.value(a.total()) - metric.value(b.total()))
-    each = metric.value(a.each()) - metric.value(b.each())
+    difference = float(figure.value(a.total()) - figure.value(b.total()))
+    each = figure.value(a.each()) - figure.value(b.each())
     p = signed_rank(each)
     interval = (float(low), float(high))
     return PairedTest(
-        first, second, metric.name, difference, interval, p_bootstrap, p, p, len(shared)
+        first, second, figure.name, difference, interval, p_bootstrap, p, p, len(shared)
     )
 
 

@@ -11,7 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom import __version__
-from darkroom.compare.measure.detection import precision_recall
+from darkroom.compare.measure.count import dense
+from darkroom.compare.measure.curve import precision_recall
+from darkroom.compare.measure.figure import Totals
+from darkroom.compare.measure.figures import (
+    BY_KIND,
+    BY_SIZE,
+    CONFUSION,
+    DAMAGED,
+    FIGURES,
+    MSE,
+    PIXELS,
+    SCORE_FALSE,
+    SCORE_HITS,
+    find_figure,
+)
 from darkroom.compare.measure.paper import CLASS_COUNTS, merge
 from darkroom.compare.measure.regions import KINDS, SIZES
 from darkroom.compare.run.cell import Cell
@@ -26,10 +40,8 @@ from darkroom.compare.statistics.intervals import (
     paired_tests,
     photograph_table,
 )
-from darkroom.compare.statistics.metrics import METRICS, find_metric
-from darkroom.errors import UsageError
 
-SCHEMA = "darkroom.compare/1"
+SCHEMA = "darkroom.compare/2"
 LEVEL = 0.95
 Document = dict[str, Any]
 
@@ -43,19 +55,21 @@ def summarise(
         comparison: the cells.
         replicates: how often the photographs are drawn again.
         seed: of those draws.
-        rank_by: the metric the leaderboard is sorted and tested by.
+        rank_by: the figure the leaderboard is sorted and tested by; MSE where no row has it.
 
     Returns:
         what JSON can hold; see docs/compare.md for the schema. Undefined figures are None.
 
     Raises:
-        UsageError: `rank_by` is no metric.
+        UsageError: `rank_by` is no figure.
     """
-    metric = find_metric(rank_by)
+    figure = find_figure(rank_by)
     tables = {runner.name: _table(comparison.of(runner.name)) for runner in comparison.runners}
     filled = {name: table for name, table in tables.items() if table.names}
-    tests = paired_tests(filled, metric, replicates, seed) if comparison.has_truth else []
     rows = [_backend(r, comparison, tables[r.name], replicates, seed) for r in comparison.runners]
+    if all(row["figures"][rank_by]["value"] is None for row in rows) and comparison.has_truth:
+        figure = MSE
+    tests = paired_tests(filled, figure, replicates, seed) if comparison.has_truth else []
     return {
         "schema": SCHEMA,
         "darkroom": __version__,
@@ -65,54 +79,40 @@ def summarise(
             "replicates": replicates,
             "seed": seed,
             "level": LEVEL,
-            "rank_by": rank_by,
+            "rank_by": figure.name,
             "clean_frames": comparison.settings.clean_frames,
         },
         "data": _data(comparison),
-        "metrics": {
-            m.name: {"label": m.label, "meaning": m.meaning, "better": m.better, "group": m.group}
-            for m in METRICS.values()
+        "figures": {
+            m.name: {"label": m.label, "meaning": m.meaning, "better": m.better, "table": m.table}
+            for m in FIGURES.values()
         },
-        "backends": ranked(rows, rank_by),
+        "backends": ranked(rows, figure.name),
         "tests": [{name: getattr(test, name) for name in test.__slots__} for test in tests],
         "agreement": [] if comparison.has_truth else agreements(comparison),
     }
 
 
-def ranked(rows: Sequence[Document], metric: str) -> list[Document]:
-    """Best first by a metric; where it is undefined, last."""
-
-    def place(row: Document) -> tuple[bool, float]:
-        value = row["figures"][metric]["value"]
-        sign = -1 if METRICS[metric].better == "higher" else 1
-        return value is None, sign * (value or 0.0)
-
-    return sorted(rows, key=place)
-
-
-def cell_totals(cell: Cell) -> dict[str, Any]:
-    """The totals of one cell with its histograms."""
-    sparse = ("confusion_at", "confusion_of")
-    totals = {**cell.totals, **{k: v for k, v in cell.arrays.items() if k not in sparse}}
-    confusion = cell.confusion()
-    return totals if confusion is None else totals | {"confusion": confusion}
+def ranked(rows: Sequence[Document], name: str) -> list[Document]:
+    """Best first by a figure; where it is undefined, last."""
+    figure = find_figure(name)
+    return sorted(rows, key=lambda row: figure.rank(row["figures"][name]["value"]))
 
 
 def _table(cells: Sequence[Cell]) -> PhotographTable:
-    return photograph_table((cell.photograph, cell_totals(cell)) for cell in cells)
+    return photograph_table((cell.photograph, cell.totals) for cell in cells)
 
 
 def _data(comparison: Comparison) -> Document:
     cells = comparison.of(comparison.runners[0].name)
+    pixels = sum(cell.totals[PIXELS.name] for cell in cells)
+    damaged = sum(cell.totals.get(DAMAGED.name, 0.0) for cell in cells)
     return {
         "images": len(comparison.pairs),
         "photographs": len({pair.photograph for pair in comparison.pairs}),
-        "megapixels": sum(cell.totals["pixels"] for cell in cells) / 1e6,
+        "megapixels": pixels / 1e6,
         "truth": comparison.has_truth,
-        "artefact_share": _number(
-            sum(cell.totals.get("artefact_pixels", 0.0) for cell in cells)
-            / max(1.0, sum(cell.totals["pixels"] for cell in cells))
-        ),
+        "damaged_share": damaged / pixels if pixels else 0.0,
     }
 
 
@@ -129,9 +129,9 @@ def _backend(
     spans = intervals(table, weights, LEVEL)
     total = table.total()
     figures = {}
-    for name, metric in METRICS.items():
+    for name, figure in FIGURES.items():
         low, high = spans[name] or (None, None)
-        value = _number(float(metric.value(total)))
+        value = _number(float(figure.value(total)))
         figures[name] = {"value": value, "low": low, "high": high}
     return {
         "name": runner.name,
@@ -158,7 +158,8 @@ def _cost(cells: Sequence[Cell]) -> Document:
 
 def _distribution(cells: Sequence[Cell]) -> Document | None:
     """The images' mean squared errors: five-number summary and the values themselves, sorted."""
-    values = sorted(cell.totals["mse_sum"] for cell in cells if "mse_sum" in cell.totals)
+    key = f"{MSE.name}:sum"
+    values = sorted(cell.totals[key] for cell in cells if key in cell.totals)
     if not values:
         return None
     quarters = np.percentile(values, [0, 5, 25, 50, 75, 95, 100])
@@ -172,24 +173,24 @@ def _distribution(cells: Sequence[Cell]) -> Document | None:
 
 def _histograms(table: PhotographTable, total: Any) -> Document:
     """Confusion matrices of 50 classes and fewer, the precision-recall curve, kinds and sizes."""
-    if table.confusion is None:
+    if CONFUSION.name not in table.whole:
         return {"confusion": None, "curve": None, "kinds": None, "sizes": None}
     matrices = {
-        str(number): merge(table.confusion, number).astype(int).tolist()
+        str(number): merge(total(CONFUSION), number).astype(int).tolist()
         for number in CLASS_COUNTS
         if number <= 50
     }
     return {
         "confusion": matrices,
-        "curve": _curve(total["score_hits"], total["score_false"]),
-        "kinds": _rows(total["kinds"], KINDS),
-        "sizes": _rows(total["sizes"], [_size_label(i) for i in range(len(SIZES))]),
+        "curve": _curve(total(SCORE_HITS), total(SCORE_FALSE)),
+        "kinds": _rows(total(BY_KIND), KINDS),
+        "sizes": _rows(total(BY_SIZE), [_size_label(i) for i in range(len(SIZES))]),
     }
 
 
 def _rows(table: NDArray[Any], names: Sequence[str]) -> list[Document]:
     return [
-        {"name": name, "blobs": int(row[0]), "found": int(row[1]), "healed": int(row[2])}
+        {"name": name, "artefacts": int(row[0]), "found": int(row[1]), "healed": int(row[2])}
         for name, row in zip(names, table, strict=True)
     ]
 
@@ -217,35 +218,39 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-# Pooled class figures are left out: for one image they are the image's own.
-IMAGE_METRICS = [m for m in METRICS.values() if m.group != "paper" or m.name.endswith("_mean")]
+# Pooled class figures are left out: for one picture they are the picture's own.
+PICTURE_FIGURES = [f for f in FIGURES.values() if f.table != "paper" or f.each]
 
 
-def image_figures(cell: Cell) -> dict[str, float | None]:
-    """The figures of one cell by metric; undefined ones are None."""
-    table = photograph_table([(cell.photograph, cell.totals | _scores(cell))])
-    total = table.total()
-    return {m.name: _number(float(m.value(total))) for m in IMAGE_METRICS}
+def picture_figures(cell: Cell) -> dict[str, float | None]:
+    """The figures of one cell; undefined ones are None."""
+    totals = Totals(dense(cell.totals))
+    return {f.name: _number(float(f.value(totals))) for f in PICTURE_FIGURES}
 
 
-def _scores(cell: Cell) -> dict[str, Any]:
-    return {k: v for k, v in cell.arrays.items() if k.startswith("score_")}
-
-
-def image_csv(comparison: Comparison) -> str:
-    """`metrics.csv`: one row for each backend and image, empty cells where undefined."""
+def picture_csv(comparison: Comparison) -> str:
+    """`metrics.csv`: one row for each backend and picture, empty cells where undefined."""
     text = io.StringIO()
     head = ["backend", "image", "photograph", "error", "seconds", "peak_rss"]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*head, *(m.name for m in IMAGE_METRICS)])
+    writer.writerow([*head, *(f.name for f in PICTURE_FIGURES)])
     for cell in comparison.cells:
-        row: list[Any] = [cell.backend, cell.image, cell.photograph, cell.error or ""]
+        words = (cell.backend, cell.image, cell.photograph, cell.error or "")
+        row: list[Any] = [plain_cell(word) for word in words]
         if cell.error is None:
             row += [f"{cell.cost['seconds']:.4f}", cell.cost["peak_rss"]]
-            figures = image_figures(cell).values()
+            figures = picture_figures(cell).values()
             row += ["" if value is None else f"{value:.6g}" for value in figures]
         writer.writerow(row)
     return text.getvalue()
+
+
+def plain_cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: an apostrophe goes before what would start one.
+
+    Source: OWASP, "CSV injection".
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def misses(document: Document, limits: dict[str, float]) -> list[str]:
@@ -255,18 +260,17 @@ def misses(document: Document, limits: dict[str, float]) -> list[str]:
     An undefined figure is a miss.
 
     Raises:
-        UsageError: a metric is unknown or has no better direction.
+        UsageError: a figure is unknown.
     """
     lines = []
     for name, limit in limits.items():
-        better = find_metric(name).better
-        if not better:
-            raise UsageError(f"{name} has no better direction, so it cannot be a limit")
+        figure = find_figure(name)
         for row in document["backends"]:
             value = row["figures"][name]["value"]
-            good = value is not None and (value <= limit if better == "lower" else value >= limit)
-            if not good and not row["reference"]:
-                shown = "undefined" if value is None else f"{value:.4g}"
-                word = "above" if better == "lower" else "below"
-                lines.append(f"{row['name']}: {name} {shown} is {word} {limit:g}")
+            if not row["reference"] and not figure.reaches(value, limit):
+                word = "above" if figure.better == "lower" else "below"
+                reason = "has no meaning here"
+                if value is not None:
+                    reason = f"{value:.4g} is {word} {limit:g}"
+                lines.append(f"{row['name']}: {name} {reason}")
     return lines
