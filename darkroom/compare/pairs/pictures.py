@@ -16,7 +16,7 @@ from darkroom.io import open_scan
 from darkroom.pairs.find import Pair
 from darkroom.scan import Pixels, Scan, ScanInfo
 
-HALO = 128  # rows that a band sees above and below its own
+HALO = 128  # rows that a band sees above and below its own, if it is tall enough
 STEPS = 257  # of one grey level, in which differences of tone are counted
 
 
@@ -41,13 +41,15 @@ class Band:
 
 
 def bands(info: ScanInfo, band_pixels: int) -> list[Band]:
-    """Bands of whole rows of about `band_pixels` each; a single one for a small picture."""
-    height = info.height
-    rows = height if info.width * height <= band_pixels else max(HALO, band_pixels // info.width)
-    starts = range(0, height, rows)
-    ends = [min(start + rows, height) for start in starts]
+    """Bands of whole rows that read `band_pixels` or fewer; a single one for a small picture."""
+    height, read = info.height, max(4, band_pixels // info.width)
+    if read >= height:
+        return [Band(0, height, 0, height)]
+    halo = min(HALO, read // 4)
+    starts = range(0, height, read - 2 * halo)
+    ends = (*starts[1:], height)
     return [
-        Band(a, b, max(0, a - HALO), min(height, b + HALO))
+        Band(a, b, max(0, a - halo), min(height, b + halo))
         for a, b in zip(starts, ends, strict=True)
     ]
 

@@ -17,8 +17,8 @@ from darkroom.pairs.find import Pair
 
 MIB = 2**20
 WORKER = 450 * MIB  # libraries and a backend in a process, before it holds a picture
-PER_PIXEL = 100  # bytes of planes while a band is measured
-LEAST_BAND, GREATEST_BAND = 1_000_000, 16_000_000  # pixels
+PER_PIXEL = 110  # bytes of planes while a band is measured
+LEAST_BAND, GREATEST_BAND = 2_000_000, 16_000_000  # pixels
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
