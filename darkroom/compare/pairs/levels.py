@@ -27,8 +27,9 @@ def grey_levels(pixels: Pixels, white: float = 1.0) -> Float:
     if planes.dtype == np.uint16:
         return luminance(planes.astype(np.float32)) / np.float32(257)
     if planes.dtype.kind == "f":
-        grey = np.nan_to_num(luminance(planes.astype(np.float32)), nan=0.0, posinf=white, neginf=0.0)
-        return np.clip(grey / np.float32(white), 0, 1) * np.float32(255)
+        grey = luminance(planes.astype(np.float32)) / np.float32(white)
+        known = np.nan_to_num(grey, nan=0.0, posinf=1.0, neginf=0.0)
+        return np.clip(known, 0, 1) * np.float32(255)
     raise InputError(f"samples of type {pixels.dtype} cannot be compared")
 
 
