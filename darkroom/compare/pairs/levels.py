@@ -29,7 +29,8 @@ def grey_levels(pixels: Pixels, white: float = 1.0) -> Float:
     if planes.dtype.kind == "f":
         grey = luminance(planes.astype(np.float32)) / np.float32(white)
         known = np.nan_to_num(grey, nan=0.0, posinf=1.0, neginf=0.0)
-        return np.clip(known, 0, 1) * np.float32(255)
+        scaled: Float = np.clip(known, 0, 1) * np.float32(255)
+        return scaled
     raise InputError(f"samples of type {pixels.dtype} cannot be compared")
 
 
