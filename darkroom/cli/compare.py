@@ -47,6 +47,9 @@ def compare(
     clean_frames: Annotated[
         bool, typer.Option(help="Also give each backend the ground truths as scans.")
     ] = True,
+    baseline: Annotated[
+        bool, typer.Option(help="Add a row of the backend `baseline`, as a yardstick.")
+    ] = True,
     fail_under: Annotated[
         list[str] | None,
         typer.Option(metavar="FIGURE=LIMIT", help="Exit 1 if a backend is not that good."),
@@ -80,6 +83,7 @@ def compare(
         cache=cache,
         group_by=group_by,
         clean_frames=clean_frames,
+        baseline=baseline,
         limits=_limits(fail_under or []),
         rank_by=rank_by,
         device=device,

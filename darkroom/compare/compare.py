@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from darkroom.compare.measure.figures import find_figure, table
@@ -14,6 +14,8 @@ from darkroom.errors import UsageError
 from darkroom.options import MachineOptions
 from darkroom.pairs.find import dataset_pairs, find_pairs
 from darkroom.pairs.manifest import NAME as MANIFEST
+
+BASELINE = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ def run_comparison(
     cache: Path | None = None,
     group_by: str | None = None,
     clean_frames: bool = True,
+    baseline: bool = True,
     limits: Mapping[str, float] | None = None,
     rank_by: str = "sse_ratio",
     device: str = "auto",
@@ -60,6 +63,7 @@ def run_comparison(
         folder: of the report.
         cache: folder of kept results, `cache` in the report's folder by default.
         clean_frames: also give each backend the ground truths as scans.
+        baseline: add a row of the backend `baseline`, as a yardstick.
         limits: figure -> limit that every backend must reach.
         rank_by: the figure of the leaderboard; without truths it is "changed".
         device, jobs: as for `backend_runner` and `Settings`.
@@ -80,9 +84,9 @@ def run_comparison(
         pairs = find_pairs(scans, truths, split=split, group_by=group_by)
     memory = memory or MachineOptions().max_memory
     jobs, band_pixels = share_memory(memory, jobs or os.cpu_count() or 1)
-    runners = [
-        backend_runner(text, device=device, jobs=1, memory=memory // jobs) for text in backends
-    ]
+    names = [BASELINE, *backends] if baseline and BASELINE not in backends else [*backends]
+    runners = [backend_runner(name, device=device, jobs=1, memory=memory // jobs) for name in names]
+    runners = [replace(r, reference=r.name not in backends) for r in runners]
     settings = Settings(cache or folder / "cache", jobs, clean_frames, band_pixels)
     comparison = evaluate(pairs, runners, settings, progress)
     rank = rank_by if comparison.has_truth else "changed"

@@ -1,0 +1,1 @@
+"""A yardstick made of scikit-image functions alone, fitted to nothing."""
