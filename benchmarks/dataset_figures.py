@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from darkroom.dataset.build import Settings, build, find_pairs
-from darkroom.dataset.published import find_pairs as find_patches
-from darkroom.dataset.published import group
+from darkroom.dataset.build import Settings, build
 from darkroom.dataset.register import register
+from darkroom.pairs.find import find_pairs
+from darkroom.pairs.read import read_tile
 from darkroom.pairs.split import leaks, split_at_random, split_families
-from darkroom.pairs.tiles import measure, read_tile
+from darkroom.pairs.tiles import measure
 
 CASES = [
     (0, 1, 0.4, -0.3),
@@ -51,25 +51,24 @@ def stitched(film: Path, folder: Path) -> None:
 
 def report_leaks(film: Path) -> None:
     """Tiles outside train whose family is in train, by kind of split."""
-    patches, _ = find_patches(film)
-    families = group({p.photo for p in patches}, str(film / "photos.tsv"))
-    owners = [families[p.photo] for p in patches]
+    patches = find_pairs(film, group_by=str(film / "photos.tsv")).pairs
+    owners = [p.family for p in patches]
     chosen = split_families(Counter(owners))
     drawn = split_at_random([p.scan.name for p in patches])
     print("family split leaks", leaks((f, chosen[f]) for f in owners))
     print("paper's split leaks", leaks(zip(owners, drawn, strict=True)))
     print(
         "published split leaks",
-        leaks((f, p.published) for f, p in zip(owners, patches, strict=True)),
+        leaks((p.family, p.split) for p in patches),
     )
 
 
 def report_agreement(film: Path) -> None:
     """IoU of masks with what differs by more than 4 levels, on every tenth patch; flags."""
-    patches, _ = find_patches(film)
+    patches = find_pairs(film).pairs
     both = either = flagged = exact = 0
     for patch in patches[::10]:
-        scan, gt = read_tile(patch.scan), read_tile(patch.gt)
+        scan, gt = read_tile(patch.scan), read_tile(patch.truth)
         measured = measure(scan, gt)
         flagged += bool(measured.flags)
         difference = np.abs(scan.astype(int) - gt)
@@ -86,7 +85,7 @@ def report_agreement(film: Path) -> None:
 
 def report_build(folder: Path) -> None:
     """Speed, flags and agreement."""
-    pairs, _ = find_pairs(folder / "scan", folder / "gt")
+    pairs = find_pairs(folder / "scan", folder / "gt").pairs
     start = time.perf_counter()
     manifest, wrong = build(pairs, folder / "ds", Settings())
     seconds = time.perf_counter() - start

@@ -30,8 +30,8 @@ from darkroom.compare.measure.paper import (
     merge,
 )
 from darkroom.geometry import Window
+from darkroom.pairs.find import find_parts
 from darkroom.scan import FrameStats, Tile
-from darkroom.training.data import find_pairs
 
 # Of 50 unnamed test images; and, read off its figure 5, at ten classes.
 PAPER_MSE = "paper 338.92 (39.92 to 643.51)"
@@ -56,11 +56,11 @@ def describe(name, errors):
 def classes(args):
     """MSE and the figures over classes."""
     module = SegNetRestorer(SegNetOptions(weights=args.weights)).module
-    pairs = find_pairs(args.data, args.split, args.split_file)[:: args.every]
+    pairs = find_parts(args.data, [args.split], args.split_file)[args.split][:: args.every]
     errors = {name: [] for name in ("identity", "full", "expectation")}
     confusion = {name: np.zeros((LEVELS, LEVELS), np.int64) for name in ("identity", "full")}
-    for scan_path, truth_path in pairs:
-        scan, truth = levels(scan_path), levels(truth_path)
+    for pair in pairs:
+        scan, truth = levels(pair.scan), levels(pair.truth)
         x = torch.from_numpy(scan.astype(np.float32) / np.float32(BRIGHTEST))[None, None]
         logits = module(x).logits
         full = likeliest(logits)[0, 0].numpy().astype(np.uint8)

@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from darkroom.options import CleanOptions, MachineOptions
+from darkroom.pairs.find import find_parts
+from darkroom.pairs.read import load_picture
 from darkroom.pipeline.engine import load_engine
 from darkroom.pipeline.memory import clean_array
 from darkroom.plugins.manager import installed
 from darkroom.training.calibrate import load_trainable, reliability
-from darkroom.training.data import find_pairs, load_picture
 
 
 def show_reliability(args, pairs):
     """A table of scores and shares of damage, and its plot."""
     _, trainable = load_trainable(args.weights, installed())
-    found = reliability(trainable, [load_picture(*pair) for pair in pairs])
+    found = reliability(trainable, [load_picture(pair) for pair in pairs])
     print("| score | damaged | pixels |\n|---|---|---|")
     for score, damaged, pixels in zip(found.score, found.damaged, found.pixels, strict=True):
         print(f"| {score:.3f} | {damaged:.3f} | {pixels:,.0f} |")
@@ -50,7 +51,7 @@ def show_clean(args, pairs):
         options = CleanOptions(**chosen, sensitivity=sensitivity)
         pixels = changed = pictures = 0
         for pair in pairs:
-            truth = load_picture(*pair).truth
+            truth = load_picture(pair).truth
             truth = np.rint(truth).clip(0, 255).astype(np.uint8)
             done = clean_array(truth, options, engine=engine, machine=MachineOptions(jobs=1))
             differs = int((done.image.reshape(truth.shape) != truth).sum())
@@ -77,7 +78,7 @@ def main():
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--sensitivity", type=float, nargs="*", default=[50.0])
     args = parser.parse_args()
-    pairs = find_pairs(args.data, args.split, args.split_file)[:: args.every]
+    pairs = find_parts(args.data, [args.split], args.split_file)[args.split][:: args.every]
     {"reliability": show_reliability, "clean": show_clean}[args.what](args, pairs)
 
 

@@ -17,13 +17,15 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from darkroom.damage.lookalikes import add_grain
+from darkroom.damage.grain import add_grain
 from darkroom.dataset.synthetic import transplant
 from darkroom.options import CleanOptions, MachineOptions
+from darkroom.pairs.find import find_parts
+from darkroom.pairs.read import load_picture
 from darkroom.pipeline.engine import load_engine
 from darkroom.pipeline.memory import clean_array
 from darkroom.plugins.manager import installed
-from darkroom.training.data import find_pairs, lift_residues, load_picture
+from darkroom.training.data import lift_residues
 
 SIDE = 240  # of a window
 DENSITY = 150  # artefacts a megapixel
@@ -50,8 +52,8 @@ def dirty(photograph, residues, rng):
     count = round(DENSITY * noise.size / 1e6)
     shares = np.array([r.pick for r in residues])
     drawn = rng.choice(len(residues), count, p=shares / shares.sum())
-    patches = [residues[i].change[..., None] / 255 for i in drawn]
-    return clean, 255 * transplant(clean / 255, patches, count, rng)
+    chosen = [residues[i] for i in drawn]
+    return clean, 255 * transplant(clean / 255, chosen, count, rng)
 
 
 def main():
@@ -64,8 +66,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
-    pairs = find_pairs(args.data, "test", args.split_file)
-    residues = lift_residues([load_picture(*pair) for pair in pairs])
+    pairs = find_parts(args.data, ["test"], args.split_file)["test"]
+    residues = lift_residues([load_picture(pair) for pair in pairs])
     options = CleanOptions(backend="unet", options={"unet": {"weights": args.weights}})
     engine = load_engine(options, "auto", installed())
     rows = []

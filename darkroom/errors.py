@@ -48,3 +48,7 @@ class SafetyError(DarkroomError):
     """The run was refused because it would change more than the user allowed."""
 
     exit_code = 5
+
+
+class DarkroomWarning(UserWarning):
+    """Something that a user had better know and that ends nothing; commands show it on stderr."""

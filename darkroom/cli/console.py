@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from darkroom.errors import DarkroomError
+from darkroom.errors import DarkroomError, DarkroomWarning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,24 @@ def say(text: str = "") -> None:
 def warn(text: str) -> None:
     """A message for stderr."""
     print(text, file=sys.stderr)
+
+
+@contextmanager
+def warnings(quiet: bool = False) -> Iterator[None]:
+    """Show darkroom's own warnings as lines on stderr, unless the user wants quiet."""
+    import warnings as standard
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        if not issubclass(category, DarkroomWarning):
+            before(message, category, *rest)
+        elif not quiet:
+            warn(f"warning: {message}")
+
+    with standard.catch_warnings():
+        before: Callable[..., None] = standard.showwarning
+        standard.simplefilter("always", DarkroomWarning)
+        standard.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def progress_line(text: str, end: str) -> None:

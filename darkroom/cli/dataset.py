@@ -65,13 +65,17 @@ GroupBy = Annotated[
 ]
 
 
-class Counter:
-    """Says how far a run is, on a terminal only."""
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a data set that is there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
-    def __init__(self) -> None:
+
+class Counter:
+    """Says how far a run is, on a terminal only and unless the user wants quiet."""
+
+    def __init__(self, quiet: bool) -> None:
         import sys
 
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr.isatty() and not quiet
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """So much of so much is done."""
@@ -80,8 +84,11 @@ class Counter:
             console.progress_line(f"{what}: {100 * done // max(1, total)} %", end)
 
 
-def _finish(manifest: "Manifest", wrong: "Sequence[DarkroomError]", as_json: bool) -> int:
-    _show(manifest, as_json)
+def _finish(
+    manifest: "Manifest", wrong: "Sequence[DarkroomError]", quiet: bool, as_json: bool
+) -> int:
+    if as_json or not quiet:
+        _show(manifest, as_json)
     for error in wrong:
         console.complain(error)
     return 1 if wrong else 0
@@ -151,15 +158,18 @@ def build_command(
             show_default=False,
         ),
     ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: TableAsJson = False,
 ) -> int:
     """Cut scans and the same scans retouched into tiles for training.
 
     With --labels infrared, scans with an infrared channel need no retouched ones.
     """
-    from darkroom.dataset.build import Settings, build, find_pairs
+    from darkroom.dataset.build import Settings, build
     from darkroom.errors import UsageError
     from darkroom.options import MachineOptions, parse_size
+    from darkroom.pairs.find import find_pairs
 
     by_infrared = labels is Labels.INFRARED
     if by_infrared and (truths is not None or pair_suffix is not None):
@@ -171,7 +181,6 @@ def build_command(
         size=size,
         stride=stride,
         grey=grey,
-        pair_suffix=pair_suffix,
         max_empty=max_empty,
         group_by=group_by,
         split=split.value,
@@ -180,18 +189,23 @@ def build_command(
         seed=seed,
         cache_bytes=max(1 << 20, parse_size(max_memory or "256MiB") // 4),
     )
-    if by_infrared:
-        from darkroom.dataset.infrared import build_from_infrared
+    with console.warnings(quiet):
+        if by_infrared:
+            from darkroom.dataset.infrared import build_from_infrared
 
-        machine = MachineOptions()
-        if max_memory is not None:
-            machine = replace(machine, max_memory=parse_size(max_memory))
-        return _finish(
-            *build_from_infrared(scans, output, settings, machine, advance=Counter()), as_json
-        )
-    pairs, wrong = find_pairs(scans, truths, pair_suffix)
-    manifest, failed = build(pairs, output, settings, advance=Counter())
-    return _finish(manifest, [*wrong, *failed], as_json)
+            machine = MachineOptions()
+            if max_memory is not None:
+                machine = replace(machine, max_memory=parse_size(max_memory))
+            manifest, wrong = build_from_infrared(
+                scans, output, settings, machine, overwrite=overwrite, advance=Counter(quiet)
+            )
+        else:
+            found = find_pairs(scans, truths, ending=pair_suffix)
+            manifest, wrong = build(
+                found.pairs, output, settings, overwrite=overwrite, advance=Counter(quiet)
+            )
+            wrong = [*found.wrong, *wrong]
+    return _finish(manifest, wrong, quiet, as_json)
 
 
 @app.command("import")
@@ -204,23 +218,24 @@ def import_command(
     val: Val = 0.2,
     test: Test = 0.2,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: TableAsJson = False,
 ) -> int:
     """Take in the published layout, split by photograph."""
+    from darkroom.dataset.folder import Splitting
     from darkroom.dataset.published import import_published
 
-    counter = Counter()
-    manifest, wrong = import_published(
-        folder,
-        output,
-        group_by=group_by,
-        split=split.value,
-        val=val,
-        test=test,
-        seed=seed,
-        advance=lambda done, total: counter("tiles", done, total),
-    )
-    return _finish(manifest, wrong, as_json)
+    with console.warnings(quiet):
+        manifest, wrong = import_published(
+            folder,
+            output,
+            group_by=group_by,
+            how=Splitting(split.value, val, test, seed),
+            overwrite=overwrite,
+            advance=Counter(quiet),
+        )
+    return _finish(manifest, wrong, quiet, as_json)
 
 
 @app.command("synth")
@@ -244,26 +259,32 @@ def synth_command(
     val: Val = 0.2,
     test: Test = 0.2,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: TableAsJson = False,
 ) -> int:
     """Damage clean photographs."""
     from darkroom.damage.model import DamageModel
-    from darkroom.dataset.synthetic import photographs, synthesise
-    from darkroom.pairs.manifest import Manifest
+    from darkroom.dataset.folder import Splitting
+    from darkroom.dataset.synthetic import Damaging, synthesise
 
-    manifest, wrong = synthesise(
-        photographs(photos),
-        output,
+    damaging = Damaging(
         DamageModel.load(damage, polarity=polarity.value, path=model),
+        donors=transplant,
         dpi=dpi,
         size=size,
-        donors=Manifest.load(transplant) if transplant else None,
-        val=val,
-        test=test,
         seed=seed,
-        advance=Counter(),
     )
-    return _finish(manifest, wrong, as_json)
+    with console.warnings(quiet):
+        manifest, wrong = synthesise(
+            photos,
+            output,
+            damaging,
+            Splitting(val=val, test=test, seed=seed),
+            overwrite=overwrite,
+            advance=Counter(quiet),
+        )
+    return _finish(manifest, wrong, quiet, as_json)
 
 
 @app.command("inspect")
@@ -286,15 +307,20 @@ def inspect_command(
 
 
 @app.command("verify")
-def verify_command(root: Root) -> int:
-    """Check every file of a data set against its hash."""
+def verify_command(root: Root, quiet: Quiet = False, as_json: TableAsJson = False) -> int:
+    """Check every file of a data set against its hash, and the scans that it was made from."""
     from darkroom.pairs.manifest import Manifest, verify
 
     manifest = Manifest.load(root)
     wrong = list(verify(manifest))
-    for path, what in wrong:
-        console.say(f"{path}: {what}")
-    console.say(f"{len(manifest.tiles)} tiles, {len(wrong)} problems")
+    if as_json:
+        problems = [{"file": path, "problem": what} for path, what in wrong]
+        console.record({"data_set": root, "tiles": len(manifest.tiles), "problems": problems})
+    else:
+        for path, what in wrong:
+            console.say(f"{path}: {what}")
+        if not quiet:
+            console.say(f"{len(manifest.tiles)} tiles, {len(wrong)} problems")
     return 3 if wrong else 0
 
 
@@ -310,12 +336,12 @@ def fit_command(
     """Fit the damage model to outlines of real artefacts and to what retouchers removed."""
     from darkroom.damage.fit import fit_damage, to_toml
     from darkroom.io.atomic import write_atomic
-    from darkroom.pairs.manifest import Manifest
-    from darkroom.pairs.tiles import read_tile
+    from darkroom.pairs.find import find_pairs
+    from darkroom.pairs.read import read_tile
 
-    manifest = Manifest.load(residues)
     pairs = (
-        (read_tile(manifest.path(t, "scan")), read_tile(manifest.path(t, "gt")))
-        for t in manifest.of("train")
+        (read_tile(pair.scan), read_tile(pair.truth))
+        for pair in find_pairs(residues, part="train").complete()
+        if pair.truth is not None
     )
     write_atomic(output, to_toml(fit_damage(outlines, pairs)).encode(), overwrite=overwrite)

@@ -13,7 +13,9 @@ app = typer.Typer()
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option(help="Data set: PART/scan and PART/gt for train and val.")],
+    data: Annotated[
+        Path, typer.Option(help="Data set, or folders PART/scan and PART/gt for train and val.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Weights file to write.")],
     arch: Annotated[
         str | None, typer.Option(help="Network, as `darkroom plugins` names it.")
@@ -68,7 +70,7 @@ def train(
         device=device,
         licence=licence,
     )
-    with console.training() as progress:
+    with console.warnings(), console.training() as progress:
         header = run_training(session, installed(), progress)
     if header is not None:
         console.say(f"{output}: {header.architecture}, {header.recipe['steps_done']} steps")

@@ -68,7 +68,7 @@ def convert(
 @app.command("calibrate")
 def calibrate(
     file: Annotated[Path, typer.Argument(help="Weights file; its thresholds are replaced.")],
-    data: Annotated[Path, typer.Option(help="Data set: PART/scan and PART/gt.")],
+    data: Annotated[Path, typer.Option(help="Data set, or folders PART/scan and PART/gt.")],
     split: Annotated[
         Path | None, typer.Option(help="Table of photographs and their parts: one pool, re-split.")
     ] = None,
@@ -84,15 +84,14 @@ def calibrate(
     """Choose thresholds, or fit the judge of candidates, and keep them in the file."""
     from darkroom.plugins.manager import installed
     from darkroom.training import calibrate as work
-    from darkroom.training.data import find_pairs, groups_of, load_picture
 
-    pairs = [pair for name in part or ["val"] for pair in find_pairs(data, name, split)]
-    pictures = [load_picture(*pair) for pair in pairs]
+    _, trainable = work.load_trainable(file, installed())
+    with console.warnings():
+        pictures = work.load_pictures(data, part or ["val"], split, trainable)
     if dry_run:
-        _, trainable = work.load_trainable(file, installed())
         sweep = work.measure(trainable, pictures, work.FINE)
     else:
-        groups = groups_of([p.name for p in pictures], split)
+        groups = [p.family for p in pictures]
         header, sweep = work.calibrate(file, file, pictures, installed(), groups, judged=judge)
     names = list(next(iter(sweep.values())))
     rows = [[k, *(f"{figures[n]:.4f}" for n in names)] for k, figures in sweep.items()]

@@ -12,8 +12,7 @@ from darkroom.compare.run.evaluate import Progress, Settings, evaluate, share_me
 from darkroom.compare.statistics.summary import Document, misses, summarise
 from darkroom.errors import UsageError
 from darkroom.options import MachineOptions
-from darkroom.pairs.find import dataset_pairs, find_pairs
-from darkroom.pairs.manifest import NAME as MANIFEST
+from darkroom.pairs.find import find_pairs
 
 BASELINE = "baseline"
 
@@ -78,10 +77,7 @@ def run_comparison(
         if not find_figure(name).better:
             raise UsageError(f"{name} has no better direction, so it cannot be a limit")
     find_figure(rank_by)
-    if truths is None and (scans / MANIFEST).is_file():
-        pairs = dataset_pairs(scans, split=split, group_by=group_by)
-    else:
-        pairs = find_pairs(scans, truths, split=split, group_by=group_by)
+    pairs = find_pairs(scans, truths, part=split, group_by=group_by).complete()
     memory = memory or MachineOptions().max_memory
     jobs, band_pixels = share_memory(memory, jobs or os.cpu_count() or 1)
     names = [BASELINE, *backends] if baseline and BASELINE not in backends else [*backends]

@@ -14,6 +14,10 @@ from scipy import ndimage as ndi
 
 Bool = NDArray[np.bool_]
 
+CLEAN, DAMAGED, UNDECIDED = 0, 1, 2
+"""What a pixel of a pair is; of undecided ones nothing is learnt about whether they are damaged."""
+
+LEVELS = 255.0  # of 8 bits, from black to white
 EIGHT = np.ones((3, 3), bool)
 MAD_TO_SIGMA = 1.4826
 MIN_PIXELS = 3

@@ -15,12 +15,12 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
-from darkroom.damage.difference import EIGHT, artefact_mask, robust_noise, tone_corrected
+from darkroom.damage.difference import LEVELS, artefact_mask, robust_noise, tone_corrected
+from darkroom.damage.render import LINES, MICRONS_PER_INCH
+from darkroom.damage.transplant import Residue, lift
 from darkroom.errors import InputError
 
-MICRONS_PER_INCH = 25400.0
 LABELS = {
     "Dust": "speck",
     "Dirt": "dirt",
@@ -29,7 +29,6 @@ LABELS = {
     "Scratch": "scratch",
 }
 KINDS = tuple(LABELS.values())
-LINES = ("short_hair", "long_hair", "scratch")
 PROBABILITIES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.995, 1.0)
 # The width of a 35 mm frame in pixels tells which of the two scanners' settings was used.
 FRAME_WIDTH_LIMIT, DPI_HIGH, DPI_LOW = 4000, 3500.0, 2350.0
@@ -67,8 +66,8 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Residue:
-    """One repaired artefact, measured on an 8-bit pair.
+class Contrast:
+    """How one repaired artefact stood out, measured on an 8-bit grey pair.
 
     Attributes:
         elongated: a hair or scratch, not a spot.
@@ -83,6 +82,26 @@ class Residue:
     opacity: float
     bright: bool
     blur: float
+
+    @classmethod
+    def of(cls, residue: Residue) -> "Contrast":
+        """The figures of a residue."""
+        values = np.where(residue.inside, residue.change[..., 0], 0)
+        size = np.abs(values)
+        at = np.unravel_index(int(size.argmax()), size.shape)
+        peak, bright = float(size[at]), bool(values[at] > 0)
+        truth = float(residue.under[..., 0][at])
+        room = (LEVELS - truth) if bright else truth
+        rows, columns = np.nonzero(residue.inside)
+        span, area = int(max(np.ptp(rows), np.ptp(columns))) + 1, len(rows)
+        volume = float(size[np.sign(values) == np.sign(values[at])].sum())
+        return cls(
+            elongated=span >= 14 and span * span > 5 * area,
+            half_area=int((size > peak / 2).sum()),
+            opacity=min(1.0, peak / max(room, peak, 1.0)),
+            bright=bright,
+            blur=math.sqrt(volume / (2 * math.pi * peak)),
+        )
 
 
 def read_frame(path: Path) -> Frame:
@@ -193,36 +212,17 @@ def fit_clusters(frames: Sequence[Frame]) -> dict[str, float]:
     }
 
 
-def measure_residues(scan: NDArray[Any], gt: NDArray[Any]) -> list[Residue]:
+def measure_residues(scan: NDArray[Any], gt: NDArray[Any]) -> list[Contrast]:
     """Every repaired artefact of an 8-bit grey pair (H, W); none of a pair that is noisy."""
     difference = tone_corrected(scan, gt)
     if robust_noise(difference) > FAINT_NOISE:
         return []
-    labels, _ = ndi.label(artefact_mask(scan, gt), EIGHT)
-    found = []
-    for index, (rows, columns) in enumerate(ndi.find_objects(labels), 1):
-        inside = labels[rows, columns] == index
-        values = np.where(inside, difference[rows, columns], 0)
-        size = np.abs(values)
-        at = np.unravel_index(int(size.argmax()), size.shape)
-        peak, bright = float(size[at]), bool(values[at] > 0)
-        truth = float(np.asarray(gt[rows, columns], np.float32)[at])
-        room = (255.0 - truth) if bright else truth
-        span, area = max(inside.shape), int(inside.sum())
-        volume = float(size[np.sign(values) == np.sign(values[at])].sum())
-        found.append(
-            Residue(
-                elongated=span >= 14 and span * span > 5 * area,
-                half_area=int((size > peak / 2).sum()),
-                opacity=min(1.0, peak / max(room, peak, 1.0)),
-                bright=bright,
-                blur=math.sqrt(volume / (2 * math.pi * peak)),
-            )
-        )
-    return found
+    truth = scan.astype(np.float32) - difference
+    found = lift(scan.astype(np.float32), truth, artefact_mask(scan, gt), margin=0)
+    return [Contrast.of(residue) for residue in found]
 
 
-def fit_contrast(residues: Sequence[Residue]) -> dict[str, dict[str, Any]]:
+def fit_contrast(residues: Sequence[Contrast]) -> dict[str, dict[str, Any]]:
     """Opacity, polarity and blur by kind; spots are told apart by their size.
 
     Raises:

@@ -1,13 +1,14 @@
-"""Giving a smooth repair the grain of its surroundings.
+"""Grain: resampled from the surroundings for a smooth repair, or made for a picture without any.
 
-What the surroundings have besides their smooth part is copied, as one coherent piece where that
-is possible, so that the repair gets their spectrum and not white noise. Copied values are limited
-to what grain alone reaches, so that no structure of the picture is cloned.
+What the surroundings of a repair have besides their smooth part is copied, as one coherent piece
+where that is possible, so that the repair gets their spectrum and not white noise. Copied values
+are limited to what grain alone reaches, so that no structure of the picture is cloned.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from darkroom.damage.difference import LEVELS, MAD_TO_SIGMA
 from darkroom.scan import Bytes, Float
 
 SIGMA = 2.0  # pixels; grain is what varies faster than this
@@ -15,7 +16,7 @@ SHIFTS = 24  # places looked at for a piece of grain
 FARTHEST = 24  # pixels between a hole and where its grain may come from
 GUARD = 2  # pixels around the mask that may still hold some of the artefact
 LIMIT = 2.5  # copied values stay within this many standard deviations
-MAD_TO_SIGMA = 1.4826
+COARSEST, STRONGEST = 1.1, 7.0  # of grain that is made: pixels, levels
 
 
 def match_grain(
@@ -127,3 +128,19 @@ def _gather(samples: Float, usable: NDArray[np.bool_], spread: Float) -> Float:
     order = np.lexsort((strangeness, -count))
     first = np.argmax(usable[order], axis=0)
     return np.asarray(samples[order[first], np.arange(samples.shape[1])], np.float32)
+
+
+def add_grain(plane: Float, rng: np.random.Generator) -> Float:
+    """Film grain: strongest in the mid-tones, of random strength and size.
+
+    Args:
+        plane: (H, W) or (H, W, C) in [0, 255]; each channel is a layer with grain of its own.
+        rng: draws strength, up to `STRONGEST` levels, and size.
+    """
+    from scipy import ndimage as ndi
+
+    size = rng.uniform(0.3, COARSEST)
+    noise = ndi.gaussian_filter(rng.standard_normal(plane.shape), (size, size, 0)[: plane.ndim])
+    tone = plane / LEVELS
+    strength = rng.uniform(0, STRONGEST) * (0.4 + 2.4 * tone * (1 - tone)) / noise.std()
+    return np.asarray(np.clip(plane + strength * noise, 0, LEVELS), np.float32)

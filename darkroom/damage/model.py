@@ -17,8 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.damage.fit import LINES, MICRONS_PER_INCH
-from darkroom.damage.render import Artefact, extent, shape
+from darkroom.damage.render import HAIRS, LINES, MICRONS_PER_INCH, SPOTS, Artefact, extent, shape
 from darkroom.errors import InputError, UsageError
 from darkroom.geometry import Window
 
@@ -95,6 +94,16 @@ class DamageModel:
             count = int(rng.poisson(numbers["per_cm2"] * self.amount * cm2))
             found += [self._artefact(kind, numbers, dpi, rng) for _ in range(count)]
         return self._scatter(found, width, height, dpi, rng)
+
+    def artefact(self, dpi: float, rng: np.random.Generator) -> Artefact:
+        """One artefact about the origin: in equal parts a spot, a hair or a scratch.
+
+        In the frames specks outnumber all else; whoever learns from artefacts one by one should
+        see the others as often.
+        """
+        group = (SPOTS, HAIRS, ("scratch",))[int(rng.integers(3))]
+        kind = group[int(rng.integers(len(group)))]
+        return self._artefact(kind, self.table["kinds"][kind], dpi, rng)
 
     def _draw(self, values: Sequence[float], rng: np.random.Generator) -> float:
         """One value of a distribution given by its quantiles, log-linear between them."""

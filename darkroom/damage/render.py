@@ -18,7 +18,10 @@ from darkroom.geometry import Window
 Float = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
+MICRONS_PER_INCH = 25400.0
 SPOTS = ("speck", "dirt")
+HAIRS = ("short_hair", "long_hair")
+LINES = (*HAIRS, "scratch")
 TAIL = 3.5  # blurs to this many standard deviations, beyond which an artefact is nothing
 RIPPLES = {"speck": 0.10, "dirt": 0.22}  # how ragged the rim of a spot is
 CHUNK = 48  # centreline points drawn together

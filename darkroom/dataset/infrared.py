@@ -11,19 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from darkroom.codec import Codec
-from darkroom.dataset.build import PARTS, Opened, Settings, build
+from darkroom.dataset.build import Opened, Settings, build
+from darkroom.dataset.encoded import as_seen
+from darkroom.dataset.folder import PARTS
 from darkroom.errors import DarkroomError, InputError
-from darkroom.geometry import Window
 from darkroom.io import open_scan
 from darkroom.options import INFRARED, CleanOptions, MachineOptions, OutputOptions
+from darkroom.pairs.find import Pair, identities
 from darkroom.pairs.manifest import Manifest
 from darkroom.pipeline.batch import find_scans
 from darkroom.pipeline.clean import clean_file
-from darkroom.pipeline.survey import float_white
-from darkroom.scan import ColorProfile, Encoding, Pixels, Scan, ScanView
 
 MAX_COVERAGE = 0.1  # of a frame that labels may mark; nothing is lost by dirtier frames than usual
 
@@ -34,6 +31,7 @@ def build_from_infrared(
     settings: Settings,
     machine: MachineOptions | None = None,
     *,
+    overwrite: bool = False,
     advance: Callable[[str, int, int], None] = lambda photo, done, total: None,
 ) -> tuple[Manifest, list[DarkroomError]]:
     """Build a data set from scans with an infrared channel, in the file or beside it.
@@ -45,6 +43,7 @@ def build_from_infrared(
         root: as for `darkroom.dataset.build.build`.
         settings: likewise.
         machine: memory and threads.
+        overwrite: replace a data set.
         advance: told the photograph, and the pixels done and in all.
 
     Returns:
@@ -57,17 +56,27 @@ def build_from_infrared(
     """
     items = find_scans([scans])
     wrong = [item.error for item in items if item.error is not None]
-    pairs = [(item.source, item.source) for item in items if item.error is None]
-    if not pairs:
+    sources = [item.source for item in items if item.error is None]
+    if not sources:
         raise wrong[0] if wrong else InputError(f"{scans}: no scans there")
+    names = identities(sources, scans if scans.is_dir() else scans.parent)
+    pairs = [
+        Pair(name, source, None, None, name, name)
+        for name, source in zip(names, sources, strict=True)
+    ]
 
     @contextmanager
-    def opened(scan: Path, _: Path, settings: Settings) -> Iterator[Opened]:
-        with _labelled(scan, root, settings, machine or MachineOptions()) as three:
+    def opened(pair: Pair, settings: Settings) -> Iterator[Opened]:
+        with _labelled(pair.scan, root, settings, machine or MachineOptions()) as three:
             yield three
 
     manifest, failed = build(
-        pairs, root, replace(settings, labels=INFRARED), opener=opened, advance=advance
+        pairs,
+        root,
+        replace(settings, labels=INFRARED),
+        opener=opened,
+        overwrite=overwrite,
+        advance=advance,
     )
     return manifest, [*wrong, *failed]
 
@@ -87,34 +96,4 @@ def _labelled(
             stack.enter_context(open_scan(each, cache_bytes=settings.cache_bytes))
             for each in (path, repair, mask)
         )
-        codec = Codec.of(before.info, float_white(before))
-        if codec.linear or before.info.photometric == "miniswhite":
-            yield EncodedScan(before, codec), EncodedScan(after, codec), marked
-        else:
-            yield before, after, marked
-
-
-class EncodedScan(ScanView):
-    """The picture of a scan as backends see it, in 16 bits; closes the scan with itself.
-
-    Args:
-        scan: the scan.
-        codec: its encoding.
-    """
-
-    def __init__(self, scan: Scan, codec: Codec) -> None:
-        self._codec = codec
-        info = replace(
-            scan.info,
-            extra=0,
-            extra_kinds=(),
-            dtype=np.dtype(np.uint16),
-            photometric="rgb" if scan.info.channels == 3 else "minisblack",
-            profile=ColorProfile(None, Encoding.GAMMA, "encoded for training"),
-        )
-        super().__init__(scan, info)
-
-    def _read(self, window: Window) -> Pixels:
-        """uint16 (H, W, C), gamma-encoded."""
-        image = self._codec.encode(self._scan.read(window)[..., : self.info.channels])
-        return np.asarray(np.rint(image * np.float32(65535)), np.uint16)
+        yield as_seen(before), as_seen(after), marked

@@ -14,7 +14,9 @@ from darkroom.damage.difference import EIGHT
 from darkroom.dataset.synthetic import shape_counts
 from darkroom.io.atomic import write_atomic
 from darkroom.pairs.manifest import Manifest, TileRecord
-from darkroom.pairs.tiles import encode, level, read_tile
+from darkroom.pairs.read import read_tile
+from darkroom.pairs.tiles import encode, level
+from darkroom.scan import luminance
 
 SAMPLED = 400  # tiles that the histograms rest on
 ROWS = 6
@@ -32,7 +34,7 @@ def histograms(manifest: Manifest) -> dict[str, list[tuple[str, int]]]:
         labels, count = ndi.label(mask > 0, EIGHT)
         difference = (scan.astype(np.float32) - gt.astype(np.float32)) / level(scan.dtype)
         if difference.ndim == 3:
-            difference = difference.mean(axis=2)
+            difference = luminance(difference)
         which = np.arange(1, count + 1)
         sizes += [int(v) for v in ndi.sum(mask > 0, labels, which)]
         tones += [float(v) for v in ndi.mean(difference, labels, which)]
@@ -55,7 +57,7 @@ def contact_sheet(manifest: Manifest, target: Path, *, overwrite: bool = False) 
     from jinja2 import Environment, PackageLoader
 
     tiles = list(manifest.tiles)
-    residual = {p.photo: float(p.registration["residual_px"]) for p in manifest.pairs}
+    residual = {p.photo: float(p.registration.get("residual_px", 0.0)) for p in manifest.pairs}
     groups: list[tuple[str, list[TileRecord]]] = [
         ("Most damaged", sorted(tiles, key=lambda t: (-t.damaged, t.name))),
         ("Least damaged", sorted((t for t in tiles if t.artefacts), key=lambda t: t.damaged)),

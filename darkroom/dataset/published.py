@@ -1,106 +1,23 @@
-"""The data set as the paper's authors published it, taken in and split anew by photograph.
+"""Patches that others cut and published, taken in and split anew by photograph.
 
-Tiles are named PHOTOX-Y.png with X the column, one digit, and Y the row. The published split is at
-random over tiles, so that nearly every validation tile has neighbours of the same photograph in
-training; it is kept as `published`, to measure that.
+The patches of the paper's authors are named PHOTOX-Y.png with X the column, one digit, and Y the
+row. Their split is at random over patches, so that nearly every one in validation has neighbours
+of the same photograph in training; it is kept as `published`, to measure that.
 """
 
-import csv
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePosixPath
 
-from darkroom.errors import DarkroomError, InputError, OutputError, UsageError
-from darkroom.io.atomic import writing
+from darkroom.dataset.folder import Splitting, assign, new_folder
+from darkroom.errors import DarkroomError, InputError
+from darkroom.pairs.find import Pair, find_pairs
 from darkroom.pairs.manifest import Manifest, TileRecord
-from darkroom.pairs.split import merge_families, split_at_random, split_families
-from darkroom.pairs.tiles import encode, measure, read_tile, write_tile
-
-NAMED = re.compile(r"(?P<photo>.+)(?P<x>\d)-(?P<y>\d+)$")
-
-
-class Source(NamedTuple):
-    """A pair of files of the published set."""
-
-    scan: Path
-    gt: Path
-    published: str
-    photo: str
-    x: int
-    y: int
-
-
-def find_pairs(folder: Path) -> tuple[list[Source], list[DarkroomError]]:
-    """The pairs below a folder in either published layout, and what lacks a partner.
-
-    `{train,val}/{scan,gt}`, or ground truth in `GT/{train,val}` and scans in `train/{train,val}`
-    (also below `FilmArtefac/`).
-
-    Raises:
-        InputError: if the folder has neither layout.
-    """
-    for base in (folder, folder / "FilmArtefac"):
-        plain = [(s, base / s / "scan", base / s / "gt") for s in ("train", "val")]
-        other = [(s, base / "train" / s, base / "GT" / s) for s in ("train", "val")]
-        for layout in (plain, other):
-            present = [entry for entry in layout if entry[1].is_dir() and entry[2].is_dir()]
-            if present:
-                return _match(present)
-    raise InputError(
-        f"{folder}: not the published layout",
-        hint="wanted are train/scan and train/gt (and val), or GT/train and train/train",
-    )
-
-
-def _match(layout: list[tuple[str, Path, Path]]) -> tuple[list[Source], list[DarkroomError]]:
-    found, wrong = [], list[DarkroomError]()
-    for split, scans, truths in layout:
-        names = {p.name for p in scans.glob("*.png")}
-        others = {p.name for p in truths.glob("*.png")}
-        for name in sorted(names ^ others):
-            side, lacking = (scans, "ground truth") if name in names else (truths, "scan")
-            wrong.append(InputError(f"{side / name}: no {lacking} of this name"))
-        for name in sorted(names & others):
-            match = NAMED.fullmatch(name[:-4])
-            if match is None:
-                wrong.append(InputError(f"{scans / name}: not named PHOTOX-Y.png"))
-                continue
-            at = int(match["x"]), int(match["y"])
-            found.append(Source(scans / name, truths / name, split, match["photo"], *at))
-    return found, wrong
-
-
-def group(photos: set[str], group_by: str | None) -> dict[str, str]:
-    """The family of every photograph.
-
-    Args:
-        photos: their names.
-        group_by: a table (CSV or TSV with columns photo and family), or a regular expression whose
-            first group is the family; None makes every photograph a family.
-
-    Raises:
-        UsageError: if it is neither.
-    """
-    if group_by is None:
-        return {photo: photo for photo in photos}
-    path = Path(group_by)
-    if path.is_file():
-        text = path.read_text("utf-8").splitlines()
-        table = list(csv.DictReader(text, delimiter="\t" if "\t" in text[0] else ","))
-        if not table or not {"photo", "family"} <= table[0].keys():
-            raise UsageError(f"{path}: no columns photo and family")
-        known = {row["photo"]: row["family"] for row in table}
-        return {photo: known.get(photo, photo) for photo in photos}
-    try:
-        pattern = re.compile(group_by)
-    except re.error as error:
-        raise UsageError(f"--group-by {group_by}: no such file, and no pattern: {error}") from error
-    if not pattern.groups:
-        raise UsageError(f"--group-by {group_by}: no such file, and a pattern without a group")
-    return {p: (m[1] if (m := pattern.search(p)) else p) for p in photos}
+from darkroom.pairs.read import read_mask, read_tile
+from darkroom.pairs.split import PATCH, merge_families
+from darkroom.pairs.tiles import encode, measure, suffix, write_tile
+from darkroom.scan import Pixels
 
 
 def import_published(
@@ -108,124 +25,98 @@ def import_published(
     root: Path,
     *,
     group_by: str | None = None,
-    split: str = "family",
-    val: float = 0.2,
-    test: float = 0.2,
-    seed: int = 0,
-    advance: Callable[[int, int], None] = lambda done, total: None,
+    how: Splitting | None = None,
+    overwrite: bool = False,
+    advance: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> tuple[Manifest, list[DarkroomError]]:
-    """Take the published data set in: tiles copied, masks made, families kept together.
+    """Take patches in: files copied, masks made, families kept together.
 
-    Photographs with a ground-truth tile in common are made one family, besides what `group_by`
-    says.
+    Photographs with a ground-truth patch in common are made one family, besides what `group_by`
+    says. A patch whose name stands in several parts keeps the part in its name.
 
     Args:
-        folder: the published set.
-        root: the data set to make; must not exist.
-        group_by: see `group`.
-        split: "family", "paper" (2/3 : 1/3 of the tiles at random) or "published" (as it came).
-        val: share of tiles for validation.
-        test: share of tiles for testing.
-        seed: of the split.
-        advance: told the number of tiles done and of all.
+        folder: a published layout, see `find_pairs`.
+        root: the data set to make.
+        group_by: see `darkroom.pairs.split.families`.
+        how: how to split.
+        overwrite: replace a data set that is there.
+        advance: told the number of patches done and of all.
 
     Returns:
         The manifest, written, and what was left out and why.
 
     Raises:
-        InputError: if the folder has neither layout or no usable pair.
+        InputError: if the folder has no such layout or no usable pair.
         OutputError: if `root` exists or cannot be written.
-        UsageError: for an unknown split.
     """
-    if split not in ("family", "paper", "published"):
-        raise UsageError(f"no split named {split!r}", hint="one of: family, paper, published")
-    sources, wrong = find_pairs(folder)
-    fresh_folder(root)
-    tiles: list[tuple[Source, TileRecord]] = []
-    for source in sources:
-        try:
-            tiles.append((source, _take(source, root)))
-        except InputError as error:
-            wrong.append(error)
-        advance(len(tiles), len(sources))
-    if not tiles:
-        raise InputError(f"{folder}: no usable pair in it")
-    families = merge_families(group({s.photo for s, _ in tiles}, group_by), _twins(tiles))
-    records = assign(
-        [record for _, record in tiles], families, split=split, val=val, test=test, seed=seed
-    )
-    settings = {"split": split, "val": val, "test": test, "seed": seed}
-    manifest = Manifest("import", settings, tuple(records), root=root)
-    manifest.save()
+    how = how or Splitting()
+    found = find_pairs(folder, group_by=group_by)
+    if all(pair.truth is None for pair in found.pairs):
+        raise InputError(
+            f"{folder}: not a published layout",
+            hint="wanted are train/scan and train/gt (and val), or GT/train and train/train",
+        )
+    wrong: list[DarkroomError] = list(found.wrong)
+    short = [pair.name.removeprefix(f"{pair.split}/") for pair in found.pairs]
+    shared = {name for name, count in Counter(short).items() if count > 1}
+    tiles: list[TileRecord] = []
+    with new_folder(root, overwrite=overwrite):
+        for pair, name in zip(found.pairs, short, strict=True):
+            try:
+                tiles.append(_take(pair, pair.name if name in shared else name, root))
+            except InputError as error:
+                wrong.append(error)
+            advance("tiles", len(tiles), len(short))
+        if not tiles:
+            raise InputError(f"{folder}: no usable pair in it", hint=str(wrong[0]))
+        told = {tile.photo: tile.family for tile in tiles}
+        placed = assign(tiles, merge_families(told, _twins(tiles)), how)
+        settings = {"split": how.by, "val": how.val, "test": how.test, "seed": how.seed}
+        manifest = Manifest("import", settings, placed, root=root)
+        manifest.save()
     return manifest, wrong
 
 
-def fresh_folder(root: Path) -> None:
-    """Make the folders of a new data set; an OutputError if it exists and is not empty."""
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise OutputError(f"{root}: already exists", hint="name another folder or remove it")
-    with writing(root):
-        for side in ("scan", "gt", "mask"):
-            (root / side).mkdir(parents=True, exist_ok=True)
-
-
-def _take(source: Source, root: Path) -> TileRecord:
-    scan, gt = read_tile(source.scan), read_tile(source.gt)
+def _take(pair: Pair, name: str, root: Path) -> TileRecord:
+    if pair.truth is None:
+        raise InputError(f"{pair.scan}: no ground truth for it")
+    scan, gt = read_tile(pair.scan), read_tile(pair.truth)
     if scan.shape != gt.shape or scan.dtype != gt.dtype:
         raise InputError(
-            f"{source.scan}: {scan.shape} {scan.dtype}, its ground truth {gt.shape} {gt.dtype}"
+            f"{pair.scan}: {scan.shape} {scan.dtype}, its ground truth {gt.shape} {gt.dtype}"
         )
-    measured = measure(scan, gt)
-    name = source.scan.name
-    sha = {
-        "scan": write_tile(root / "scan" / name, source.scan.read_bytes()),
-        "gt": write_tile(root / "gt" / name, source.gt.read_bytes()),
-        "mask": write_tile(root / "mask" / name, encode(measured.mask)),
-    }
+    measured = measure(scan, gt, read_mask(pair.mask) if pair.mask else None)
+    place = PATCH.fullmatch(PurePosixPath(name).name)
+    file = f"{name}{suffix(scan.dtype)}"
     return TileRecord(
-        name=name,
-        photo=source.photo,
-        family=source.photo,
-        split=source.published,
-        window=(source.x, source.y, 1, 1),
-        sha256=sha,
+        name=file,
+        photo=pair.photo,
+        family=pair.family,
+        split=pair.split or "train",
+        window=(int(place["x"]), int(place["y"]), 1, 1) if place else (0, 0, 1, 1),
+        sha256={
+            "scan": write_tile(root / "scan" / file, _bytes(pair.scan, scan)),
+            "gt": write_tile(root / "gt" / file, _bytes(pair.truth, gt)),
+            "mask": write_tile(root / "mask" / file, encode(measured.mask)),
+        },
         artefacts=measured.artefacts,
         damaged=measured.damaged,
         changed=measured.changed,
         mse=measured.mse,
         flags=measured.flags,
-        published=source.published,
+        published=pair.split,
     )
 
 
-def _twins(tiles: list[tuple[Source, TileRecord]]) -> Iterator[tuple[str, str]]:
+def _bytes(path: Path, pixels: Pixels) -> bytes:
+    """A picture's file as it is if it is a PNG, otherwise made one."""
+    return path.read_bytes() if path.suffix.lower() == ".png" else encode(pixels)
+
+
+def _twins(tiles: Iterable[TileRecord]) -> Iterator[tuple[str, str]]:
     """Pairs of photographs that share a tile of ground truth."""
     owners: dict[str, set[str]] = defaultdict(set)
-    for source, record in tiles:
-        owners[record.sha256["gt"]].add(source.photo)
+    for tile in tiles:
+        owners[tile.sha256["gt"]].add(tile.photo)
     for photos in owners.values():
         yield from pairwise(sorted(photos))
-
-
-def assign(
-    tiles: list[TileRecord],
-    families: dict[str, str],
-    *,
-    split: str,
-    val: float,
-    test: float,
-    seed: int,
-) -> list[TileRecord]:
-    """The tiles, sorted by name, with family and split filled in."""
-    from dataclasses import replace
-
-    tiles = sorted(tiles, key=lambda t: t.name)
-    tiles = [replace(t, family=families[t.photo]) for t in tiles]
-    if split == "published":
-        return tiles
-    if split == "paper":
-        drawn = split_at_random([t.name for t in tiles], seed=seed)
-        return [replace(t, split=s) for t, s in zip(tiles, drawn, strict=True)]
-    counts = Counter(t.family for t in tiles)
-    chosen = split_families(counts, val=val, test=test, seed=seed)
-    return [replace(t, split=chosen[t.family]) for t in tiles]

@@ -1,210 +1,204 @@
 """Data sets made by damaging clean photographs: by the model, or with real residues moved over."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
-from darkroom.damage.difference import EIGHT
+from darkroom.damage.difference import CLEAN, DAMAGED, LEVELS
 from darkroom.damage.model import DamageModel, apply
-from darkroom.dataset.published import assign, fresh_folder
-from darkroom.errors import DarkroomError, InputError
+from darkroom.damage.transplant import Residue, lift
+from darkroom.dataset.encoded import as_seen
+from darkroom.dataset.folder import Splitting, assign, new_folder
+from darkroom.errors import DarkroomError, InputError, UsageError
 from darkroom.geometry import Window
-from darkroom.io import open_scan, scan_suffixes
-from darkroom.pairs.manifest import Manifest, TileRecord
-from darkroom.pairs.tiles import level, read_tile, store_tile
+from darkroom.io import open_scan
+from darkroom.pairs.find import Pair, find_pairs
+from darkroom.pairs.manifest import Manifest, PairRecord, TileRecord, source_hashes
+from darkroom.pairs.read import load_picture
+from darkroom.pairs.tiles import level, store_tile
+from darkroom.scan import Float, Scan
 
-Array = NDArray[Any]
-Float = NDArray[np.float32]
 MAX_DONORS = 4000
 
 
-def photographs(folder: Path) -> list[Path]:
-    """The scans in a folder, or the one file.
+@dataclass(frozen=True, slots=True)
+class Damaging:
+    """How photographs are damaged.
 
-    Raises:
-        InputError: if there is none.
+    Attributes:
+        model: statistics of the damage; its amount varies from photograph to photograph.
+        donors: a data set whose training pairs give residues to transplant instead, or None.
+        dpi: resolution; the file's own if None.
+        size: side of a tile.
+        per_tile: mean number of residues transplanted to a tile.
+        seed: of the damage.
     """
-    if folder.is_file():
-        return [folder]
-    known = set(scan_suffixes())
-    found = (
-        sorted(p for p in folder.iterdir() if p.suffix.lower() in known) if folder.is_dir() else []
-    )
-    if not found:
-        raise InputError(f"{folder}: no photograph in it")
-    return found
+
+    model: DamageModel
+    donors: Path | None = None
+    dpi: float | None = None
+    size: int = 256
+    per_tile: float = 6.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size < 16:
+            raise UsageError(f"tiles of {self.size} pixels: too small")
+        if self.dpi is not None and not self.dpi > 0:
+            raise UsageError(f"--dpi {self.dpi:g}: a resolution is above 0")
+
+    def table(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "dpi": self.dpi,
+            "size": self.size,
+            "amount": self.model.amount,
+            "polarity": self.model.polarity,
+            "transplant": self.donors is not None,
+            "seed": self.seed,
+        }
 
 
 def synthesise(
-    photos: Sequence[Path],
+    photos: Path,
     root: Path,
-    model: DamageModel,
+    damaging: Damaging,
+    how: Splitting | None = None,
     *,
-    dpi: float | None = None,
-    size: int = 256,
-    donors: Manifest | None = None,
-    per_tile: float = 6.0,
-    val: float = 0.2,
-    test: float = 0.2,
-    seed: int = 0,
+    overwrite: bool = False,
     advance: Callable[[str, int, int], None] = lambda photo, done, total: None,
 ) -> tuple[Manifest, list[DarkroomError]]:
     """Damage clean photographs and cut them into tiles.
 
     Args:
-        photos: files; each is a family of its own.
-        root: the data set to make; must not exist.
-        model: statistics of the damage; its amount varies from photograph to photograph.
-        dpi: resolution; the file's own if None.
-        size: side of a tile.
-        donors: transplant residues of this data set's training tiles instead of using the model.
-        per_tile: mean number of residues transplanted to a tile.
-        val: share of tiles for validation.
-        test: share of tiles for testing.
-        seed: of damage and split.
+        photos: a photograph or a folder of them; each is a family of its own.
+        root: the data set to make.
+        damaging: how they are damaged.
+        how: how tiles are split.
+        overwrite: replace a data set that is there.
         advance: told the photograph, and its rows done and in all.
 
     Returns:
         The manifest, written, and the photographs that failed, each with why.
+
+    Raises:
+        InputError: no photograph is usable, or the donors have no residue.
+        OutputError: if `root` exists or cannot be written.
     """
-    fresh_folder(root)
-    patches = list(residues(donors, seed)) if donors is not None else []
-    if donors is not None and not patches:
-        raise InputError(f"{donors.root}: no residue in its training tiles to transplant")
-    tiles: list[TileRecord] = []
+    how = how or Splitting(seed=damaging.seed)
+    pairs = find_pairs(photos).pairs
+    lifted = residues(damaging.donors, damaging.seed) if damaging.donors else []
+    tiles, records = list[TileRecord](), list[PairRecord]()
     wrong: list[DarkroomError] = []
-    for path in photos:
-        try:
-            for tile in _tiles(path, root, model, dpi, size, patches, per_tile, seed, advance):
-                tiles.append(tile)
-        except InputError as error:
-            wrong.append(error)
-    if not tiles:
-        raise wrong[0] if wrong else InputError("no tile could be cut")
-    families = {t.photo: t.photo for t in tiles}
-    placed = assign(tiles, families, split="family", val=val, test=test, seed=seed)
-    settings = {
-        "dpi": dpi,
-        "size": size,
-        "amount": model.amount,
-        "polarity": model.polarity,
-        "transplant": donors is not None,
-        "val": val,
-        "test": test,
-        "seed": seed,
-    }
-    manifest = Manifest("synth", settings, tuple(placed), root=root)
-    manifest.save()
+    with new_folder(root, overwrite=overwrite):
+        for pair in pairs:
+            try:
+                tiles += _tiles(pair, root, damaging, lifted, advance)
+                records.append(_record(pair, root))
+            except InputError as error:
+                wrong.append(error)
+        if not tiles:
+            raise wrong[0] if wrong else InputError("no tile could be cut")
+        placed = assign(tiles, {t.photo: t.photo for t in tiles}, how)
+        settings = damaging.table() | {"val": how.val, "test": how.test}
+        manifest = Manifest("synth", settings, placed, tuple(records), root)
+        manifest.save()
     return manifest, wrong
 
 
+def _record(pair: Pair, root: Path) -> PairRecord:
+    with open_scan(pair.scan) as scan:
+        width, height = scan.info.width, scan.info.height
+    path = Path(os.path.relpath(pair.scan, root)).as_posix()
+    hashes = source_hashes(pair.scan, pair.scan)
+    return PairRecord(pair.name, path, path, width, height, sha256=hashes)
+
+
 def _tiles(
-    path: Path,
+    pair: Pair,
     root: Path,
-    model: DamageModel,
-    dpi: float | None,
-    size: int,
-    patches: Sequence[Float],
-    per_tile: float,
-    seed: int,
+    how: Damaging,
+    lifted: Sequence[Residue],
     advance: Callable[[str, int, int], None],
 ) -> Iterator[TileRecord]:
-    own = int(hashlib.sha256(f"{seed}:{path.stem}".encode()).hexdigest()[:15], 16)
-    rng = np.random.default_rng(own)
-    with open_scan(path) as scan:
+    own = int(hashlib.sha256(f"{how.seed}:{pair.name}".encode()).hexdigest()[:15], 16)
+    rng, size = np.random.default_rng(own), how.size
+    with open_scan(pair.scan) as file:
+        scan = as_seen(file)
         info = scan.info
-        if dpi is None and info.resolution is None and not patches:
-            raise InputError(f"{path}: says no resolution", hint="give one with --dpi")
+        if how.dpi is None and info.resolution is None and not lifted:
+            raise InputError(f"{pair.scan}: says no resolution", hint="give one with --dpi")
         if min(info.width, info.height) < size:
-            raise InputError(f"{path}: smaller than a tile of {size} pixels")
-        resolution = dpi or (info.resolution or (2000.0,))[0]
-        artefacts = (
-            []
-            if patches
-            else model.draw_amount(rng).sample(info.width, info.height, resolution, own)
-        )
+            raise InputError(f"{pair.scan}: smaller than a tile of {size} pixels")
+        dpi = how.dpi or (info.resolution or (2000.0,))[0]
+        model = how.model.draw_amount(rng)
+        artefacts = [] if lifted else model.sample(info.width, info.height, dpi, own)
         for y in range(0, info.height - size + 1, size):
             for x in range(0, info.width - size + 1, size):
                 window = Window(x, y, size, size)
-                truth = scan.read(window)[..., : info.channels]
-                unit = np.float32(level(info.dtype) * 255)
-                clean = truth.astype(np.float32) / unit
-                if patches:
-                    damaged = transplant(clean, patches, int(rng.poisson(per_tile)), rng)
+                truth, clean = _truth(scan, window)
+                if lifted:
+                    damaged = transplant(clean, lifted, int(rng.poisson(how.per_tile)), rng)
                 else:
                     damaged, _ = apply(clean, artefacts, window)
-                yield _write(root, path.stem, window, truth, clean, damaged, unit)
-            advance(path.name, y + size, info.height)
+                spoilt = _in_type(truth, clean, damaged)
+                yield store_tile(root, pair.name, window, spoilt, truth, judged=False)
+            advance(pair.name, y + size, info.height)
 
 
-def _write(
-    root: Path,
-    photo: str,
-    window: Window,
-    truth: Array,
-    clean: Float,
-    damaged: Float,
-    unit: np.float32,
-) -> TileRecord:
+def _truth(scan: Scan, window: Window) -> tuple[NDArray[Any], Float]:
+    """A window as it is, and in [0, 1]."""
+    truth = scan.read(window)[..., : scan.info.channels]
+    return truth, truth.astype(np.float32) / np.float32(level(truth.dtype) * LEVELS)
+
+
+def _in_type(truth: NDArray[Any], clean: Float, damaged: Float) -> NDArray[Any]:
+    """The damaged picture in the truth's own type, the very same where nothing was done."""
     scan = truth.copy()
     touched = np.abs(damaged - clean).max(axis=2) > 0
-    values = damaged[touched] * unit
+    values = damaged[touched] * np.float32(level(truth.dtype) * LEVELS)
     if truth.dtype.kind != "f":
         values = np.rint(np.clip(values, 0, np.iinfo(truth.dtype).max))
     scan[touched] = values.astype(truth.dtype)
-    return store_tile(root, photo, window, scan, truth, judged=False)
+    return scan
 
 
-def residues(manifest: Manifest, seed: int = 0) -> Iterator[Float]:
-    """What artefacts added to their tiles: float32 (h, w, C) in [-1, 1], zero outside each.
+def residues(root: Path, seed: int = 0) -> list[Residue]:
+    """Residues of a data set's training pairs that are not flagged, in random order.
 
-    Only unflagged training tiles give; artefacts cut by a tile's edge do not.
+    Raises:
+        InputError: there is none.
     """
-    tiles = [t for t in manifest.of("train") if t.artefacts and not t.flags]
-    order = np.random.default_rng(seed).permutation(len(tiles))
-    given = 0
-    for index in order:
-        tile = tiles[index]
-        scan, gt, mask = (read_tile(manifest.path(tile, s)) for s in ("scan", "gt", "mask"))
-        unit = level(scan.dtype) * 255
-        difference = np.atleast_3d((scan.astype(np.float32) - gt.astype(np.float32)) / unit)
-        labels, _ = ndi.label(mask > 0, EIGHT)
-        height, width = labels.shape
-        for number, (rows, columns) in enumerate(ndi.find_objects(labels), 1):
-            inside = rows.start > 0 and columns.start > 0
-            if not (inside and rows.stop < height and columns.stop < width):
-                continue
-            part = labels[rows, columns] == number
-            yield np.where(part[..., None], difference[rows, columns], 0).astype(np.float32)
-            given += 1
-            if given == MAX_DONORS:
-                return
+    pairs = [pair for pair in find_pairs(root, part="train").complete() if not pair.flags]
+    found: list[Residue] = []
+    for index in np.random.default_rng(seed).permutation(len(pairs)):
+        picture = load_picture(pairs[index], channels=None)
+        found += lift(picture.scan, picture.truth, picture.state == DAMAGED)
+        if len(found) >= MAX_DONORS:
+            break
+    if not found:
+        raise InputError(f"{root}: no residue in its training tiles to transplant")
+    return found[:MAX_DONORS]
 
 
 def transplant(
-    clean: Float, patches: Sequence[Float], count: int, rng: np.random.Generator
+    clean: Float, lifted: Sequence[Residue], count: int, rng: np.random.Generator
 ) -> Float:
-    """A tile with `count` residues, turned and mirrored at random, added at random places."""
-    damaged = clean.copy()
-    height, width, channels = clean.shape
+    """A picture (H, W, C) in [0, 1] with up to `count` residues laid over it anywhere."""
+    scan = clean * np.float32(LEVELS)
+    state = np.full(scan.shape[:2], CLEAN, np.uint8)
     for _ in range(count):
-        patch = np.rot90(patches[int(rng.integers(len(patches)))], int(rng.integers(4)))
-        patch = patch[:, ::-1] if rng.random() < 0.5 else patch
-        h, w = patch.shape[:2]
-        if h >= height or w >= width:
-            continue
-        y, x = int(rng.integers(height - h)), int(rng.integers(width - w))
-        if patch.shape[2] != channels:
-            patch = np.repeat(patch.mean(axis=2, keepdims=True), channels, axis=2)
-        damaged[y : y + h, x : x + w] += patch
-    clipped: Float = np.clip(damaged, 0, 1)
-    return clipped
+        residue = lifted[int(rng.integers(len(lifted)))].turned(int(rng.integers(8)))
+        residue.in_channels(scan.shape[2]).layer(rng).lay(scan, state, rng)
+    untouched = (state == CLEAN)[..., None]
+    return np.asarray(np.where(untouched, clean, scan / np.float32(LEVELS)), np.float32)
 
 
 def shape_counts(tiles: Sequence[TileRecord]) -> dict[str, int]:

@@ -1,19 +1,25 @@
-"""Which scan belongs to which ground truth, and to which photograph."""
+"""Which scan belongs to which ground truth, in every layout that any command takes.
 
-import csv
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+A pair is known by its path below the folder it was found in, without the suffix: `roll2/007` is
+not `roll1/007`. Two pictures that differ in their suffix alone keep it.
+"""
 
-from darkroom.errors import InputError, UsageError
+import os
+import warnings
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from darkroom.errors import DarkroomWarning, InputError, UsageError
 from darkroom.io import scan_suffixes
+from darkroom.pairs.folders import Layout, pictures, published
 from darkroom.pairs.manifest import NAME as MANIFEST
-from darkroom.pairs.manifest import SIDES, Manifest
+from darkroom.pairs.manifest import SIDES, Manifest, digest
+from darkroom.pairs.split import families, is_table, look_up, photographs, read_parts
+from darkroom.pairs.table import read_table
 
-SUFFIXES = frozenset(scan_suffixes())
-PATCH = re.compile(r"(?P<photograph>.+)\d-\d+")
-SPLITS = ("train", "val", "test")
+ENDINGS = ("_gt", "_clean", "_retouched")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,217 +27,305 @@ class Pair:
     """A scan and what is known of it.
 
     Attributes:
-        name: what the report calls it; unique in a run.
+        name: its identity: the path below the root without suffix; unique in a run.
         scan: the damaged picture.
         truth: the retouched one, or None.
         mask: a file of the artefacts, 0 and 255, or None to conclude them from the pair.
-        photograph: what it is a part of; intervals are drawn over these.
+        photo: the photograph it is a part of.
+        family: what photographs have in common that are versions of one another.
+        split: the part it belongs to (train, val or test), or None where nothing says.
+        flags: why a trainer may want to leave it out.
     """
 
     name: str
     scan: Path
     truth: Path | None
     mask: Path | None
-    photograph: str
+    photo: str
+    family: str
+    split: str | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Scan, truth and mask, as far as there are any."""
+        return tuple(path for path in (self.scan, self.truth, self.mask) if path is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Pairs in order of their names, and what could not be paired.
+
+    Attributes:
+        pairs: the pairs.
+        wrong: an error for each file that has no partner, or several.
+    """
+
+    pairs: tuple[Pair, ...]
+    wrong: tuple[InputError, ...] = ()
+
+    def complete(self) -> tuple[Pair, ...]:
+        """The pairs, if nothing is wrong.
+
+        Raises:
+            InputError: the first thing that is.
+        """
+        if self.wrong:
+            more = f" (and {len(self.wrong) - 1} more)" if len(self.wrong) > 1 else ""
+            raise InputError(f"{self.wrong[0]}{more}", hint=self.wrong[0].hint)
+        return self.pairs
 
 
 def find_pairs(
     scans: Path,
     truths: Path | None = None,
     *,
-    split: str | None = None,
+    part: str | None = None,
     group_by: str | None = None,
-) -> list[Pair]:
-    """Find what to compare.
+    ending: str | None = None,
+) -> Found:
+    """Find pairs.
 
     Args:
-        scans: a file, a folder of scans, or a folder in the published layout: `scan/` and `gt/`
-            (and `mask/`), or those below `train/`, `val/` or `test/`.
-        truths: a file or a folder of ground truths with the same stems; None where `scans` has
-            the published layout, or where no ground truth is known.
-        split: only this part of a layout that has parts.
-        group_by: how photographs are told from names; see `photograph_names`.
+        scans: a data set with a manifest; a folder in a published layout (`scan/` and `gt/`, and
+            perhaps `mask/`, also below `train/`, `val/`, `test/`; or `train/PART` and `GT/PART`); a
+            table with columns scan and gt and perhaps mask, photo, family and split; or, with
+            `truths` or where no truth is known, a folder of scans or a scan.
+        truths: folder of ground truths, or one; it may be the folder of the scans.
+        part: only this part (train, val or test).
+        group_by: which photographs are a family, see `families`; by default what a manifest or a
+            table says, otherwise each photograph is one.
+        ending: what names of ground truths end in; by default `ENDINGS` or nothing.
 
     Raises:
-        InputError: nothing is there, or scans and truths do not match.
-        UsageError: `split` does not fit, or `group_by` cannot be used.
+        InputError: nothing is there, or a table or manifest cannot be read.
+        UsageError: there is no such part, or `group_by` cannot be used.
     """
-    if not scans.exists():
-        raise InputError(f"{scans}: there is no such file or folder")
-    parts = _layout(scans, split) if truths is None else []
-    if split and not parts:
-        raise UsageError(f"{scans} has no part {split!r}", hint="leave --split out")
-    if not parts:
-        parts = [("", scans, truths, None)]
-    found: list[tuple[str, Path, Path | None, Path | None]] = []
-    for prefix, folder, other, masks in parts:
-        found += [(prefix + n, a, b, c) for n, a, b, c in _match(folder, other, masks)]
-    if not found:
+    for path in filter(None, (scans, truths)):
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+    layouts = published(scans) if truths is None else []
+    if truths is None and (scans / MANIFEST).is_file():
+        found = Found(_of_manifest(scans))
+    elif truths is None and scans.is_file() and is_table(scans):
+        found = _of_table(scans)
+    elif layouts:
+        found = _grouped([_match(layout, ending) for layout in layouts])
+    else:
+        found = _grouped([_match(Layout("", scans, truths, None), ending)])
+    if not (found.pairs or found.wrong):
         raise InputError(
-            f"{scans}: no pictures here", hint=f"looked for {', '.join(sorted(SUFFIXES))}"
+            f"{scans}: no pictures here", hint=f"looked for {', '.join(sorted(scan_suffixes()))}"
         )
-    names = [name for name, *_ in found]
-    photographs = photograph_names(names, group_by)
-    return [Pair(n, scan, truth, mask, photographs[n]) for n, scan, truth, mask in found]
+    if group_by is not None:
+        family = families((pair.photo for pair in found.pairs), group_by)
+        found = replace(
+            found, pairs=tuple(replace(pair, family=family[pair.photo]) for pair in found.pairs)
+        )
+    return found if part is None else _only(found, part, scans)
 
 
-def dataset_pairs(
-    root: Path, *, split: str | None = None, group_by: str | None = None
-) -> list[Pair]:
-    """The pairs of a data set.
+def find_parts(
+    root: Path, parts: Sequence[str], table: Path | None = None
+) -> dict[str, tuple[Pair, ...]]:
+    """The pairs of a data set by part, each with its truth.
 
     Args:
-        root: a data set with a manifest, or a folder in the published layout.
-        split: only this part.
-        group_by: as for `photograph_names`; by default a manifest says which tiles belong to one
-            family of photographs.
+        root: as `scans` of `find_pairs`.
+        parts: the parts wanted; those that are empty are left out.
+        table: says by columns photo, split and perhaps family where a photograph belongs, in the
+            place of what the layout or the manifest says.
 
     Raises:
-        InputError: there is no data set, or a file of its manifest is missing.
-        UsageError: it has no such part.
+        InputError: nothing is there, pairs are incomplete, or a photograph is not in the table.
     """
-    if not (root / MANIFEST).is_file():
-        if root.is_dir() and not _layout(root, None):
-            raise InputError(
-                f"{root}: no data set here",
-                hint=f"a data set has {MANIFEST}, or folders scan/ and gt/",
+    pairs = find_pairs(root).complete()
+    if lonely := [pair for pair in pairs if pair.truth is None]:
+        raise InputError(
+            f"{lonely[0].scan}: no ground truth for it",
+            hint="a data set is made with `darkroom dataset build`, or has folders scan/ and gt/",
+        )
+    if table is not None:
+        split, family = read_parts(table)
+        pairs = tuple(
+            replace(
+                pair,
+                split=_wanted(look_up(split, pair.photo), pair, table),
+                family=look_up(family, pair.photo) or pair.photo,
             )
-        return find_pairs(root, split=split, group_by=group_by)
-    manifest = Manifest.load(root)
-    tiles = manifest.of(split) if split else manifest.tiles
-    if not tiles:
-        parts = sorted({tile.split for tile in manifest.tiles})
-        raise UsageError(f"{root} has no part {split!r}", hint=f"it has {', '.join(parts)}")
-    families = {Path(tile.name).stem: tile.family for tile in tiles}
-    if group_by is not None:
-        families = photograph_names(families, group_by)
-    pairs = []
-    for tile in tiles:
-        name = Path(tile.name).stem
-        scan, truth, mask = (manifest.path(tile, side) for side in SIDES)
+            for pair in pairs
+        )
+    if all(pair.split is None for pair in pairs):
+        raise InputError(
+            f"{root}: nothing says which pairs train and which validate",
+            hint="folders train/ and val/, a manifest, or --split TABLE",
+        )
+    by_part = {part: tuple(p for p in pairs if p.split == part) for part in parts}
+    return {part: found for part, found in by_part.items() if found}
+
+
+def _wanted(part: str | None, pair: Pair, table: Path) -> str:
+    if part is None:
+        raise InputError(f"{table} does not say where {pair.photo!r} belongs")
+    return part
+
+
+def _only(found: Found, part: str, root: Path) -> Found:
+    pairs = tuple(pair for pair in found.pairs if pair.split == part)
+    if not pairs:
+        parts = sorted({pair.split for pair in found.pairs if pair.split is not None})
+        hint = f"it has {', '.join(parts)}" if parts else "leave --split out"
+        raise UsageError(f"{root} has no part {part!r}", hint=hint)
+    return replace(found, pairs=pairs)
+
+
+def _of_manifest(root: Path) -> tuple[Pair, ...]:
+    found = []
+    for tile in Manifest.load(root).tiles:
+        scan, truth, mask = (root / side / tile.name for side in SIDES)
         for path in (scan, truth, mask):
             if not path.is_file():
                 raise InputError(f"{path}: missing", hint=f"darkroom dataset verify {root}")
-        pairs.append(Pair(name, scan, truth, mask, families[name]))
-    return pairs
+        name = PurePosixPath(tile.name).with_suffix("").as_posix()
+        found.append(Pair(name, scan, truth, mask, tile.photo, tile.family, tile.split, tile.flags))
+    return tuple(found)
 
 
-def photograph_names(names: Iterable[str], group_by: str | None) -> dict[str, str]:
-    """Which photograph each picture is part of.
+def _of_table(table: Path) -> Found:
+    rows = read_table(table, ("scan", "gt"))
+    names = identities([_path(row["scan"], table) for row in rows], table.parent)
+    found = []
+    for row, name in zip(rows, names, strict=True):
+        scan, truth = (_path(row[column], table) for column in ("scan", "gt"))
+        mask = _path(row["mask"], table) if row.get("mask") else None
+        photo = row.get("photo") or name
+        family, split = row.get("family") or photo, row.get("split") or None
+        found.append(Pair(name, scan, truth, mask, photo, family, split))
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{table}: the scan {twice[0]} stands in it more than once")
+    return Found(tuple(found))
 
-    Args:
-        names: stems of the pictures, perhaps with "val/" and the like before them.
-        group_by: a regular expression whose first group (or whole match) is the photograph; or a
-            tab-separated file with columns `photo` and `family`, where family names what versions
-            of one photograph have in common; or None: names that all look like the published
-            patches (<photo><x>-<y>) are grouped so, otherwise each picture stands for itself.
 
-    Raises:
-        UsageError: the expression is malformed or fits some name not at all.
-        InputError: the file cannot be read.
+def _path(cell: str, table: Path) -> Path:
+    """A path as a table has it, with slashes of either kind, from the table's folder."""
+    path = table.parent / cell
+    return path if path.exists() or "\\" not in cell else table.parent / cell.replace("\\", "/")
+
+
+def identities(paths: Sequence[Path], root: Path) -> list[str]:
+    """Names of files that no two share: their paths without suffix.
+
+    Below `root` if all lie there, otherwise below what they have in common. Files that differ in
+    their suffix alone keep it.
     """
-    stems = {name: name.rpartition("/")[2] for name in names}
-    if group_by is not None and not Path(group_by).is_file():
-        return {name: _by_pattern(stem, group_by) for name, stem in stems.items()}
-    matches = {name: PATCH.fullmatch(stem) for name, stem in stems.items()}
-    patches = all(matches.values())
-    photographs = {
-        name: match["photograph"] if match and patches else stems[name]
-        for name, match in matches.items()
-    }
-    if group_by is None:
-        return photographs
-    families = _families(Path(group_by))
-    return {name: families.get(photo, photo) for name, photo in photographs.items()}
-
-
-def _layout(root: Path, split: str | None) -> list[tuple[str, Path, Path | None, Path | None]]:
-    """(prefix of names, scans, truths, masks) of each part of the published layout."""
-    if not root.is_dir():
-        return []
-    if (root / "scan").is_dir() and split is None:
-        return [("", root / "scan", _folder(root / "gt"), _folder(root / "mask"))]
-    wanted = [split] if split else [part for part in SPLITS if (root / part / "scan").is_dir()]
+    full = [Path(os.path.normpath(path.absolute())) for path in paths]
+    base = Path(os.path.normpath(root.absolute()))
+    if not all(path.is_relative_to(base) for path in full):
+        base = Path(os.path.commonpath([path.parent for path in full]))
+    below = [path.relative_to(base) for path in full]
+    stems = Counter(path.with_suffix("") for path in set(below))
     return [
-        (
-            f"{part}/",
-            root / part / "scan",
-            _folder(root / part / "gt"),
-            _folder(root / part / "mask"),
+        (path if stems[path.with_suffix("")] > 1 else path.with_suffix("")).as_posix()
+        for path in below
+    ]
+
+
+def _grouped(parts: Sequence[Found]) -> Found:
+    """The pairs of all parts, with their photographs: patches are told by all names together."""
+    pairs = [pair for part in parts for pair in part.pairs]
+    photo = photographs(pair.photo for pair in pairs)
+    return Found(
+        tuple(replace(p, photo=photo[p.photo], family=photo[p.photo]) for p in pairs),
+        tuple(error for part in parts for error in part.wrong),
+    )
+
+
+def _match(layout: Layout, ending: str | None) -> Found:
+    """Pairs of two folders or two files, by their paths below them."""
+    scans, truths, part = layout.scans, layout.truths, layout.part
+    endings = (ending,) if ending else ENDINGS
+    left, right = _pictures(scans), dict[str, list[Path]]()
+    if truths is not None and scans.is_file() and truths.is_file():
+        right = {key: [truths] for key in left}
+    elif truths is not None:
+        together = scans.resolve() == truths.resolve()
+        if together:
+            left = {key: path for key, path in left.items() if not path.stem.endswith(endings)}
+        for path in pictures(truths) if truths.is_dir() else [truths]:
+            key = path.relative_to(truths).as_posix() if truths.is_dir() else path.name
+            partner = _partner(key, left.keys(), endings if together else ("", *endings))
+            if partner is not None or not together or path.stem.endswith(endings):
+                right.setdefault(partner or key, []).append(path)
+    marks = _pictures(layout.masks) if layout.masks else {}
+    pairs, wrong = list[Pair](), list[InputError]()
+    for key, scan in left.items():
+        candidates = right.pop(key, [])
+        if truths is not None and len(candidates) != 1:
+            wrong.append(_unpaired(scan, candidates, truths))
+            continue
+        truth = candidates[0] if candidates else None
+        name = f"{part}/{key}" if part else key
+        pairs.append(Pair(name, scan, truth, marks.get(key), key, key, part or None))
+    lonely = (path for paths in right.values() for path in paths)
+    wrong += [InputError(f"{path}: no scan of this name") for path in lonely]
+    return Found(tuple(pairs), tuple(wrong))
+
+
+def _partner(truth: str, scans: Container[str], endings: Sequence[str]) -> str | None:
+    """The identity of the scan that a ground truth goes with, by the truth's relative path."""
+    path = PurePosixPath(truth)
+    stem = path.with_suffix("").as_posix()
+    for suffix in (path.suffix, ""):
+        for end in endings:
+            if stem.endswith(end) and (name := stem.removesuffix(end) + suffix) in scans:
+                return name
+    return None
+
+
+def _unpaired(scan: Path, candidates: Sequence[Path], truths: Path) -> InputError:
+    if not candidates:
+        return InputError(
+            f"{scan}: no ground truth of this name",
+            hint=f"looked in {truths}; a name may end in {', '.join(ENDINGS)} or --pair-suffix",
         )
-        for part in wanted
-        if (root / part / "scan").is_dir()
-    ]  # fmt: skip
-
-
-def _folder(path: Path) -> Path | None:
-    return path if path.is_dir() else None
-
-
-def _match(
-    scans: Path, truths: Path | None, masks: Path | None
-) -> list[tuple[str, Path, Path | None, Path | None]]:
-    """(stem, scan, truth, mask) of each pair.
-
-    Raises:
-        InputError: a scan lacks its truth, or a truth its scan.
-    """
-    left = _pictures(scans)
-    if truths is None:
-        return [(stem, path, None, None) for stem, path in left.items()]
-    if not truths.exists():
-        raise InputError(f"{truths}: there is no such file or folder")
-    right = _pictures(truths)
-    if scans.is_file() and truths.is_file():
-        right = dict(zip(left, right.values(), strict=True))
-    lonely = sorted(left.keys() ^ right.keys())
-    if lonely:
-        where = scans if lonely[0] in left else truths
-        shown = ", ".join(lonely[:5]) + (f" and {len(lonely) - 5} more" if len(lonely) > 5 else "")
-        raise InputError(
-            f"{len(lonely)} names in only one of {scans} and {truths}: {shown}",
-            hint=f"the first is only in {where}; scans and ground truths pair by stem",
-        )
-    marks = _pictures(masks) if masks else {}
-    return [(stem, left[stem], right[stem], marks.get(stem)) for stem in left]
+    names = ", ".join(path.name for path in candidates)
+    return InputError(
+        f"{scan}: {len(candidates)} files could be its ground truth: {names}",
+        hint="say with --pair-suffix which it is, or give a table of pairs",
+    )
 
 
 def _pictures(path: Path) -> dict[str, Path]:
-    """Stem -> picture, sorted.
-
-    Raises:
-        InputError: two pictures of one stem.
-    """
+    """Pictures by their identity, sorted."""
     if path.is_file():
         return {path.stem: path}
-    found: dict[str, Path] = {}
-    for file in sorted(path.iterdir()):
-        if file.suffix.lower() not in SUFFIXES or not file.is_file():
+    files = list(pictures(path))
+    return dict(zip(identities(files, path), files, strict=True))
+
+
+def warn_of_leaks(parts: Mapping[str, Sequence[Pair]]) -> None:
+    """Warn of pictures, or else families, that stand in the training part and in another.
+
+    Raises:
+        InputError: a scan cannot be read.
+    """
+    train = {pair.family for pair in parts.get("train", ())}
+    known = {digest(pair.scan): pair.name for pair in parts.get("train", ())}
+    for part, pairs in parts.items():
+        if part == "train":
             continue
-        if file.stem in found:
-            raise InputError(f"{file} and {found[file.stem].name} have the same stem")
-        found[file.stem] = file
-    return found
-
-
-def _by_pattern(stem: str, pattern: str) -> str:
-    try:
-        match = re.search(pattern, stem)
-    except re.error as error:
-        raise UsageError(
-            f"--group-by {pattern}: neither a file nor a regular expression: {error}"
-        ) from error
-    if match is None:
-        raise UsageError(f"--group-by {pattern} does not fit {stem!r}")
-    return match[1] if match.re.groups and match[1] is not None else match[0]
-
-
-def _families(path: Path) -> Mapping[str, str]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: {error}") from error
-    if not rows or not {"photo", "family"} <= rows[0].keys():
-        raise InputError(f"{path}: needs tab-separated columns photo and family")
-    return {row["photo"]: row["family"] for row in rows}
+        if twins := [pair.name for pair in pairs if digest(pair.scan) in known]:
+            warnings.warn(
+                f"{len(twins)} scans stand in train and in {part}, {twins[0]!r} for one: figures "
+                "will flatter",
+                DarkroomWarning,
+                stacklevel=2,
+            )
+        elif shared := train & {pair.family for pair in pairs}:
+            warnings.warn(
+                f"{len(shared)} families of photographs stand in train and in {part}, "
+                f"{min(shared)!r} for one: figures will flatter",
+                DarkroomWarning,
+                stacklevel=2,
+            )

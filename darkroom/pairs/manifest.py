@@ -11,9 +11,11 @@ from typing import Any
 
 from darkroom.errors import InputError
 from darkroom.io.atomic import write_atomic
+from darkroom.io.files import reading
 from darkroom.pairs.split import leaks
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)  # the first had no hashes of sources
 NAME = "manifest.json"
 SIDES = ("scan", "gt", "mask")
 
@@ -23,8 +25,8 @@ class TileRecord:
     """One tile.
 
     Attributes:
-        name: file name below `scan/`, `gt/` and `mask/`.
-        photo: photograph it was cut from.
+        name: path below `scan/`, `gt/` and `mask/`.
+        photo: identity of the photograph it was cut from, see `darkroom.pairs.find.Pair`.
         family: photographs that are versions of one another share it.
         split: train, val or test.
         window: x, y, width, height in the photograph, or grid indices where only those are known.
@@ -53,15 +55,27 @@ class TileRecord:
 
 @dataclass(frozen=True, slots=True)
 class PairRecord:
-    """One pair of a scan and its ground truth: how it was registered and how tones differed."""
+    """Where tiles came from: a scan and its ground truth.
+
+    Attributes:
+        photo: identity of the photograph.
+        scan: path of the scan from the data set's folder.
+        gt: likewise of the ground truth; the scan itself where there was no other.
+        width: of the scan.
+        height: of the scan.
+        registration: how the two were aligned.
+        tone: how their tones differed.
+        sha256: of the two files, by side.
+    """
 
     photo: str
     scan: str
     gt: str
     width: int
     height: int
-    registration: dict[str, Any]
-    tone: dict[str, float]
+    registration: dict[str, Any] = field(default_factory=dict)
+    tone: dict[str, float] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +111,12 @@ class Manifest:
         try:
             body = json.loads(path.read_text("utf-8"))
             version = body["version"]
-            if version != VERSION:
+            if version not in READABLE:
                 raise InputError(
                     f"{path}: version {version} of the manifest is not known",
                     hint="a newer darkroom made it",
                 )
-            tiles = tuple(
-                TileRecord(
-                    **{**t, "window": tuple(t["window"]), "flags": tuple(t.get("flags", ()))}
-                )
-                for t in body["tiles"]
-            )
+            tiles = tuple(tile_record(t) for t in body["tiles"])
             pairs = tuple(PairRecord(**p) for p in body["pairs"])
             return cls(body["kind"], body["settings"], tiles, pairs, root)
         except FileNotFoundError as error:
@@ -161,15 +170,39 @@ class Manifest:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
+    """SHA-256 of a file, as hexadecimal digits.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tile_record(values: dict[str, Any]) -> TileRecord:
+    """A record from its JSON values."""
+    lists = {name: tuple(values.get(name, ())) for name in ("window", "flags")}
+    return TileRecord(**values | lists)
+
+
+def source_hashes(scan: Path, truth: Path) -> dict[str, str]:
+    """SHA-256 of a scan and its ground truth, by side.
+
+    Raises:
+        InputError: one cannot be read.
+    """
+    return {"scan": digest(scan), "gt": digest(truth) if truth != scan else digest(scan)}
 
 
 def verify(
     manifest: Manifest, advance: Callable[[int], None] = lambda _: None
 ) -> Iterator[tuple[Path, str]]:
-    """What is wrong with the files of a data set: (path, "missing" or "changed" or "unlisted")."""
+    """What is wrong with a data set: (path, "missing", "changed", "unlisted" or the like).
+
+    Tiles are compared with their hashes, and so are the scans and truths that they were cut from.
+    Sources are allowed to be absent all together, as where a data set was copied to another
+    machine.
+    """
     for tile in manifest.tiles:
         for side in SIDES:
             path = manifest.path(tile, side)
@@ -180,6 +213,24 @@ def verify(
         advance(1)
     listed = {t.name for t in manifest.tiles}
     for side in SIDES:
-        for path in sorted((manifest.root / side).glob("*")):
-            if path.name not in listed:
+        folder = manifest.root / side
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            if path.relative_to(folder).as_posix() not in listed:
                 yield path, "unlisted"
+    yield from _changed_sources(manifest)
+
+
+def _changed_sources(manifest: Manifest) -> Iterator[tuple[Path, str]]:
+    sources = {
+        manifest.root / name: pair.sha256[side]
+        for pair in manifest.pairs
+        for side, name in (("scan", pair.scan), ("gt", pair.gt))
+        if pair.sha256
+    }
+    if not any(path.is_file() for path in sources):
+        return
+    for path, known in sources.items():
+        if not path.is_file():
+            yield path, "removed since tiles were cut from it"
+        elif digest(path) != known:
+            yield path, "changed since tiles were cut from it"

@@ -1,15 +1,107 @@
-"""Splitting tiles into train, val and test by photograph, and counting leaks."""
+"""Which photographs belong together, and which part of a data set each family goes to."""
 
 import hashlib
+import re
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from darkroom.errors import UsageError
+from darkroom.errors import DarkroomWarning, InputError, UsageError
+from darkroom.pairs.table import SUFFIXES, read_table
 
 Split: TypeAlias = Literal["train", "val", "test"]
+SPLITS = ("train", "val", "test")
+PATCH = re.compile(r"(?P<photo>.+)(?P<x>\d)-(?P<y>\d+)")
+"""Names of the published patches: the photograph, one digit for the column, the row."""
+
+
+def photographs(names: Iterable[str]) -> dict[str, str]:
+    """The photograph each picture is part of: by `PATCH` if all names are such, else itself."""
+    matches = {name: PATCH.fullmatch(name) for name in names}
+    patches = all(matches.values())
+    return {name: match["photo"] if match and patches else name for name, match in matches.items()}
+
+
+def families(photos: Iterable[str], group_by: str | None) -> dict[str, str]:
+    """The family of every photograph: versions of one picture, frames of one roll.
+
+    Args:
+        photos: their names, perhaps with folders before them.
+        group_by: a table with columns photo and family, or a regular expression whose first group,
+            or else whole match, is the family; None makes every photograph a family. What neither
+            speaks of is a family of its own.
+
+    Raises:
+        UsageError: it is neither, or says nothing of any photograph.
+        InputError: the table cannot be read.
+    """
+    names = set(photos)
+    if group_by is None:
+        return {name: name for name in names}
+    found: dict[str, str | None]
+    if Path(group_by).is_file():
+        known = {
+            row["photo"]: row["family"] for row in read_table(Path(group_by), ("photo", "family"))
+        }
+        found = {name: look_up(known, name) for name in names}
+    else:
+        found = {name: _by_pattern(name, group_by) for name in names}
+    missed = sorted(name for name, family in found.items() if family is None)
+    if len(missed) == len(names):
+        kind = "names" if Path(group_by).is_file() else "is no file, and as a pattern fits"
+        raise UsageError(
+            f"--group-by {group_by} {kind} none of the {len(names)} photographs",
+            hint=f"they are called {', '.join(missed[:3])}{' …' if len(missed) > 3 else ''}",
+        )
+    if missed:
+        warnings.warn(
+            f"--group-by {group_by} says nothing of {len(missed)} of {len(names)} photographs, "
+            f"{missed[0]!r} for one; each is a family of its own",
+            DarkroomWarning,
+            stacklevel=2,
+        )
+    return {name: family or name for name, family in found.items()}
+
+
+def _by_pattern(name: str, pattern: str) -> str | None:
+    try:
+        match = re.search(pattern, name)
+    except re.error as error:
+        raise UsageError(
+            f"--group-by {pattern}: no such file, and not a regular expression: {error}"
+        ) from error
+    if match is None:
+        return None
+    return match[1] if match.re.groups and match[1] is not None else match[0]
+
+
+def look_up(table: Mapping[str, str], name: str) -> str | None:
+    """What a table says of a photograph, which it may name with or without its folders."""
+    return table.get(name, table.get(name.rpartition("/")[2]))
+
+
+def read_parts(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """(part, family) by photograph, of a table with columns photo, split and perhaps family.
+
+    Raises:
+        InputError: the table cannot be read, or names a part that is none.
+    """
+    rows = read_table(path, ("photo", "split"))
+    if wrong := sorted({row["split"] for row in rows} - set(SPLITS)):
+        raise InputError(f"{path}: no part is called {wrong[0]!r}", hint="train, val or test")
+    return (
+        {row["photo"]: row["split"] for row in rows},
+        {row["photo"]: row.get("family") or row["photo"] for row in rows},
+    )
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path looks like that of a table."""
+    return path.suffix.lower() in SUFFIXES
 
 
 def split_families(

@@ -1,25 +1,21 @@
 """Tiles as files, and what is measured of each."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
 from darkroom.damage.difference import (
-    EIGHT,
     artefact_mask,
     robust_noise,
     thresholds,
     tone_corrected,
 )
-from darkroom.errors import InputError
+from darkroom.damage.kinds import count_kinds
 from darkroom.geometry import Window
 from darkroom.io.atomic import writing
-from darkroom.io.files import reading
 from darkroom.pairs.manifest import TileRecord
 
 Array = NDArray[Any]
@@ -60,38 +56,12 @@ def measure(scan: Array, gt: Array, mask: NDArray[np.bool_] | None = None) -> Me
         flags += ("noisy",)
     return Measured(
         mask.astype(np.uint8) * np.uint8(255),
-        shapes(mask),
+        count_kinds(mask),
         round(float(mask.mean()), 6),
         round(changed, 6),
         round(float((plain**2).mean()), 4),
         flags,
     )
-
-
-def shapes(mask: NDArray[np.bool_]) -> dict[str, int]:
-    """Components of a mask counted as speck, hair, scratch or blob.
-
-    By extent along the principal axes: lines are five times as long as thick; of these, scratches
-    are straight (thin across the axis, too), hairs bend. What is compact is a speck up to 12
-    pixels across and a blob above.
-    """
-    labels, count = ndi.label(mask, EIGHT)
-    found: Counter[str] = Counter()
-    for index, box in enumerate(ndi.find_objects(labels), 1):
-        y, x = np.nonzero(labels[box] == index)
-        found[_shape(x.astype(np.float64), y.astype(np.float64))] += 1
-    assert sum(found.values()) == count
-    return dict(sorted(found.items()))
-
-
-def _shape(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
-    points = np.stack([x - x.mean(), y - y.mean()])
-    _, axes = np.linalg.eigh(points @ points.T / len(x) + np.eye(2) * 1e-9)
-    across, along = np.ptp(axes.T @ points, axis=1) + 1
-    thick = len(x) / along
-    if along >= 12 and along >= 5 * thick:
-        return "scratch" if across < 0.08 * along + 3 and along >= 24 else "hair"
-    return "speck" if along <= 12 else "blob"
 
 
 def encode(image: Array) -> bytes:
@@ -118,35 +88,6 @@ def suffix(dtype: np.dtype[Any]) -> str:
     return ".tif" if dtype.kind == "f" else ".png"
 
 
-def read_tile(path: Path) -> Array:
-    """A tile file: (H, W) or (H, W, C), native type.
-
-    Raises:
-        InputError: if it is missing or damaged.
-    """
-    import imagecodecs
-    import tifffile
-
-    with reading(path, "tile"):
-        if path.suffix == ".tif":
-            return np.asarray(tifffile.imread(path))
-        image = np.asarray(imagecodecs.png_decode(_pixels_only(path.read_bytes())))
-    if image.ndim == 3 and image.shape[2] not in (1, 3):
-        raise InputError(f"{path}: {image.shape[2]} samples a pixel in a tile")
-    return image
-
-
-def _pixels_only(png: bytes) -> bytes:
-    """A PNG without its ancillary chunks, of whose faults the decoder would complain on stderr."""
-    kept, at = [png[:8]], 8
-    while at + 12 <= len(png):
-        end = at + 12 + int.from_bytes(png[at : at + 4], "big")
-        if png[at + 4 : at + 5].isupper():
-            kept.append(png[at:end])
-        at = end
-    return b"".join(kept)
-
-
 def write_tile(path: Path, data: bytes) -> str:
     """Write a tile, over one that a killed run left; returns its SHA-256.
 
@@ -156,6 +97,7 @@ def write_tile(path: Path, data: bytes) -> str:
     import hashlib
 
     with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 

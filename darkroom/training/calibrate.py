@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkroom.errors import BackendError
+from darkroom.errors import BackendError, InputError
+from darkroom.pairs.find import find_parts
+from darkroom.pairs.read import Picture
+from darkroom.pairs.torch import PairDataset
 from darkroom.plugins.manager import Plugins
 from darkroom.training.config import Recipe
-from darkroom.training.data import Picture
 from darkroom.training.judge import MIDDLE, fit_judge, name_of
 from darkroom.training.session import make_trainable
-from darkroom.training.trainable import CLEAN, DAMAGED, JudgedTrainable, Trainable
+from darkroom.training.trainable import CLEAN, DAMAGED, JudgedTrainable, Trainable, channels_of
 from darkroom.training.validate import Figures, merit, restored, validate
 from darkroom.weights import WeightsHeader, fill_module, load_weights, save_weights
 
@@ -52,6 +54,24 @@ def load_trainable(path: Path, plugins: Plugins) -> tuple[WeightsHeader, Trainab
     fill_module(trainable.module, tensors, path)
     trainable.module.eval()
     return header, trainable
+
+
+def load_pictures(
+    data: Path, parts: Sequence[str], table: Path | None, trainable: Trainable
+) -> list[Picture]:
+    """The pictures of parts of a data set, in the channels that the network takes.
+
+    Raises:
+        InputError: there is no such part, a pair cannot be read, or none is damaged.
+    """
+    found = find_parts(data, parts, table)
+    if missing := [part for part in parts if part not in found]:
+        raise InputError(f"{data}: no pairs for {missing[0]!r}")
+    pairs = [pair for part in parts for pair in found[part]]
+    pictures = PairDataset(pairs, channels=channels_of(trainable)).pictures()
+    if not any((picture.state == DAMAGED).any() for picture in pictures):
+        raise InputError(f"{data}: nothing is damaged there, so there is nothing to choose by")
+    return pictures
 
 
 def calibrate(

@@ -62,6 +62,7 @@ class TrainConfig:
         negative: share of crops that are inverted.
         tone: share of crops whose gamma, and as often whose contrast, is changed.
         noise: standard deviation of noise added to 30 % of crops, at most.
+        flagged: whether pairs are used that the data set flags as edited or noisy.
         tone_limit: leave out pairs of which more than this share differs from the truth without
             being damaged: edits of tone, not of dust.
     """
@@ -96,6 +97,7 @@ class TrainConfig:
     negative: float = 0.12
     tone: float = 0.5
     noise: float = 0.012
+    flagged: bool = False
     tone_limit: float = 0.2
 
     def __post_init__(self) -> None:

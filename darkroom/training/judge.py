@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from darkroom.damage.difference import EIGHT, MIN_PIXELS
+from darkroom.damage.difference import DAMAGED, EIGHT, LEVELS, MIN_PIXELS
 from darkroom.judging import NAMES, LinearJudge, component_features, fit, leave_one_out
-from darkroom.training.data import LEVELS, Picture
-from darkroom.training.trainable import DAMAGED, Trainable
+from darkroom.pairs.read import Picture
+from darkroom.scan import luminance
+from darkroom.training.trainable import Trainable
 from darkroom.training.validate import (
     FALSE_CHANGE,
     FALSE_SIZE,
@@ -44,7 +45,7 @@ class Proposal:
     Attributes:
         picture: the pair.
         labels: int32 (H, W), the number of the component a pixel is in, 0 for none.
-        fill: float32 (H, W) in levels, whole numbers.
+        fill: float32 of the picture's shape, in levels, whole numbers.
         features: float32 (m, n) of components 1 to m.
         gain: float32 (m,) squared error that repairing each takes away.
         false: bool (m,), whether a repair would count as a false alarm.
@@ -60,6 +61,8 @@ class Proposal:
     def repaired(self, accepted: NDArray[np.bool_]) -> Tally:
         """The figures with the accepted components repaired."""
         chosen = np.concatenate(([False], accepted))[self.labels]
+        if self.fill.ndim == 3:
+            chosen = chosen[..., None]
         return tally(self.picture, np.where(chosen, self.fill, self.picture.scan))
 
 
@@ -76,7 +79,9 @@ def propose(trainable: Trainable, picture: Picture, low: float) -> Proposal:
     fill = np.rint(fill * LEVELS).clip(0, LEVELS).astype(np.float32)
     labels, _ = ndi.label(score >= low, EIGHT)
     scan, truth = picture.scan, picture.truth
-    change, mask = (scan - fill).astype(np.float32), np.zeros(scan.shape, np.uint8)
+    change = luminance(np.atleast_3d(scan - fill).astype(np.float32))
+    error, left = (((p - truth) ** 2).reshape(*labels.shape, -1).mean(2) for p in (scan, fill))
+    mask = np.zeros(labels.shape, np.uint8)
     near = ndi.binary_dilation(picture.state == DAMAGED, EIGHT, iterations=NEAR)
     features, gain, false, kept = [], [], [], np.zeros_like(labels)
     for number, box in enumerate(ndi.find_objects(labels), 1):
@@ -86,8 +91,7 @@ def propose(trainable: Trainable, picture: Picture, low: float) -> Proposal:
         mask[box][own] = 255
         features.append(component_features(score, change / LEVELS, mask, low))
         mask[box][own] = 0
-        before, after = (scan[box] - truth[box])[own], (fill[box] - truth[box])[own]
-        gain.append((before**2).sum() - (after**2).sum())
+        gain.append(error[box][own].sum() - left[box][own].sum())
         plain = own & (np.abs(change[box]) >= FALSE_CHANGE)
         false.append(plain.sum() >= FALSE_SIZE and not near[box][plain].any())
         kept[box][own] = len(gain)
@@ -127,7 +131,7 @@ def fit_judge(
     names = [g for p, g in zip(proposals, groups, strict=True) for _ in p.gain]
     worth, weight = (gain > 0).astype(np.float32), np.sqrt(np.abs(gain)) + FLOOR
     odds = leave_one_out(features, worth, weight, names)
-    megapixels = sum(p.scan.size for p in pictures) / 1e6
+    megapixels = sum(p.state.size for p in pictures) / 1e6
     bars = choose_bars(odds, gain, false, megapixels)
     ends = np.cumsum([len(p.gain) for p in proposals])
     figures: dict[str, Figures] = {}

@@ -22,10 +22,11 @@ from torch import distributed, nn
 
 from darkroom.damage.lookalikes import Photograph
 from darkroom.errors import BackendError, InputError
+from darkroom.pairs.read import Picture
 from darkroom.precision import native_bfloat16
 from darkroom.training import checkpoint as saved
 from darkroom.training.config import TrainConfig
-from darkroom.training.data import CropSource, Picture
+from darkroom.training.data import CropSource
 from darkroom.training.trainable import Trainable
 from darkroom.training.validate import Figures, merit, validate
 from darkroom.weights import WeightsHeader, save_weights

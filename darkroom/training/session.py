@@ -2,19 +2,25 @@
 
 import hashlib
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from darkroom.damage.lookalikes import load_photographs
-from darkroom.errors import BackendError, UsageError
+import torch
+
+from darkroom.damage.difference import DAMAGED
+from darkroom.errors import BackendError, DarkroomWarning, UsageError
+from darkroom.pairs.find import Pair, find_parts, warn_of_leaks
+from darkroom.pairs.read import Picture
+from darkroom.pairs.torch import PairDataset
 from darkroom.plugins.manager import Plugins, load_object, make_options
 from darkroom.training.config import Recipe, make_config
 from darkroom.training.convert import is_torch_file, read_state
-from darkroom.training.data import digest, find_pairs, load_picture, usable
+from darkroom.training.data import digest, load_photographs, usable
 from darkroom.training.loop import BEST, LAST, Event, Run, join
-from darkroom.training.trainable import Initialisable, Trainable
+from darkroom.training.trainable import Initialisable, Trainable, channels_of
 from darkroom.weights import WeightsHeader, fill_module, load_weights, read_header
 
 
@@ -23,12 +29,12 @@ class Session:
     """What `darkroom train` was asked.
 
     Attributes:
-        data: data set in the published layout.
+        data: any layout whose pairs have parts, see `darkroom.pairs.find.find_parts`.
         output: weights file to write.
         architecture: which trainable; None takes the recipe's.
         recipe: a recipe file's values, or None.
         values: training options that win over the recipe's.
-        split: file that says which photograph belongs to which part.
+        split: table that says which photograph belongs to which part.
         photographs: folder of clean photographs to cut crops from as well, or None.
         folder: where the run keeps its log and checkpoints; beside `output` by default.
         resume: go on from the folder's last checkpoint.
@@ -72,26 +78,31 @@ def train(
     """
     recipe = session.recipe or Recipe(None, {}, {})
     config = make_config({**recipe.train, **(session.values or {})})
+    torch.manual_seed(config.seed)  # the network's first weights come from it
     trainable = make_trainable(session.architecture or recipe.architecture, recipe, plugins)
     folder = session.folder or session.output.with_suffix(".run")
     if session.resume and not (folder / LAST).is_file():
         raise UsageError(f"{folder} holds no checkpoint to go on from", hint="Leave out --resume.")
     started_from = start_from(trainable, session.start) if session.start else ""
-    pairs = find_pairs(session.data, "train", session.split)
-    held_out = find_pairs(session.data, "val", session.split)
-    photographs = load_photographs(session.photographs, config.crop) if session.photographs else []
+    channels = channels_of(trainable)
+    parts = find_parts(session.data, ("train", "val"), session.split)
+    training = PairDataset(parts.get("train", ()), channels=channels, flagged=config.flagged)
+    photographs = (
+        load_photographs(session.photographs, config.crop, channels) if session.photographs else []
+    )
     place = join(session.device)
-    pictures = [load_picture(*pair) for pair in pairs]
+    pictures = training.pictures()
+    held_out = _held_out(parts, channels, config.flagged) if place.first else []
     config = config.over(len(usable(pictures, config)), place.world)
     run = Run(
         trainable,
         pictures,
-        [load_picture(*pair) for pair in held_out] if place.first else [],
+        held_out,
         config,
         folder,
         place=place,
         photographs=photographs,
-        data=digest(pairs) if place.first else "",
+        data=digest(training.pairs) if place.first else "",
         licence=session.licence,
         started_from=started_from,
         progress=progress,
@@ -100,7 +111,7 @@ def train(
         run.resume(folder / LAST)
     if place.first:
         parameters = sum(p.numel() for p in trainable.module.parameters())
-        counts = {"pairs": len(pairs), "held_out": len(held_out), "parameters": parameters}
+        counts = {"pairs": len(pictures), "held_out": len(held_out), "parameters": parameters}
         counts["photographs"] = len(photographs)
         progress({"event": "start", "step": run.step, "steps": config.steps, **counts})
     run.train()
@@ -110,6 +121,28 @@ def train(
         return run.export(session.output)
     shutil.copyfile(folder / BEST, session.output)
     return read_header(session.output)
+
+
+def _held_out(parts: Mapping[str, tuple[Pair, ...]], channels: int, flagged: bool) -> list[Picture]:
+    """The pictures to validate on; warns where there are none that tell good from bad."""
+    if "val" not in parts:
+        _warn("there is no validation part: the last weights are kept, not the best")
+        return []
+    warn_of_leaks(parts)
+    try:
+        dataset = PairDataset(parts["val"], channels=channels, flagged=flagged)
+    except UsageError as error:
+        _warn(f"the validation part is not used: {error}; the last weights are kept, not the best")
+        return []
+    pictures = dataset.pictures()
+    if not any((picture.state == DAMAGED).any() for picture in pictures):
+        _warn("the validation part shows no damage: the last weights are kept, not the best")
+        return []
+    return pictures
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, DarkroomWarning, stacklevel=3)
 
 
 def start_from(trainable: Trainable, path: Path) -> str:

@@ -9,18 +9,30 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-CLEAN, DAMAGED, UNDECIDED = 0, 1, 2
+from darkroom.damage.difference import CLEAN, DAMAGED, UNDECIDED
+
+__all__ = [
+    "CLEAN",
+    "DAMAGED",
+    "UNDECIDED",
+    "Batch",
+    "Initialisable",
+    "JudgedTrainable",
+    "Trainable",
+    "channels_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch of crops, each plane float32 (N, 1, H, W).
+    """A batch of crops, float32.
 
     Attributes:
-        scan: damaged picture in [0, 1], gamma-encoded.
-        truth: the same without damage.
-        state: CLEAN, DAMAGED or UNDECIDED (no loss on whether it is damaged).
-        weight: how plainly a pixel is damaged: |scan - truth| in [0, 1] before augmentation.
+        scan: (N, C, H, W) damaged picture in [0, 1], gamma-encoded; C as the network takes it.
+        truth: (N, C, H, W) the same without damage.
+        state: (N, 1, H, W) CLEAN, DAMAGED or UNDECIDED (no loss on whether it is damaged).
+        weight: (N, 1, H, W) how plainly a pixel is damaged: the largest |scan - truth| of the
+            channels, in [0, 1], before augmentation.
     """
 
     scan: Tensor
@@ -36,6 +48,9 @@ class Batch:
 @runtime_checkable
 class Trainable(Protocol):
     """A network and what training it means.
+
+    One that takes colour has an attribute `channels = 3` (see `channels_of`): it is shown red,
+    green and blue, of grey pairs the same plane thrice. Others are shown luminance.
 
     Attributes:
         architecture: goes into the weights file; the backend of that name can load it.
@@ -61,7 +76,7 @@ class Trainable(Protocol):
         """
 
     def restoration(self, output: Any) -> tuple[Tensor, Tensor]:
-        """Score in [0, 1] and fill, (N, 1, H, W) each, of what `module(scan)` gave."""
+        """Score in [0, 1], (N, 1, H, W), and fill, (N, C, H, W), of what `module(scan)` gave."""
 
     def calibrate(self, sweep: Mapping[str, Mapping[str, float]]) -> Mapping[str, Any]:
         """What goes into the weights file to turn scores into decisions.
@@ -69,6 +84,11 @@ class Trainable(Protocol):
         Args:
             sweep: "low/high" thresholds -> figures on the validation part.
         """
+
+
+def channels_of(trainable: object) -> int:
+    """How many channels a network is shown: 3 if it says so, otherwise 1."""
+    return int(getattr(trainable, "channels", 1))
 
 
 @runtime_checkable

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from torch import nn
 
-from darkroom.damage.difference import EIGHT, hysteresis
-from darkroom.training.data import LEVELS, Picture
-from darkroom.training.trainable import DAMAGED, Trainable
+from darkroom.damage.difference import DAMAGED, EIGHT, LEVELS, hysteresis
+from darkroom.pairs.read import Picture
+from darkroom.training.trainable import Trainable
 
 Figures: TypeAlias = dict[str, float]
 
@@ -48,9 +48,14 @@ class Tally:
             setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
     def figures(self) -> Figures:
-        """sse_ratio (1 = doing nothing), harm, touched, visible, false_per_mp."""
+        """sse_ratio (1 = doing nothing), harm, touched, visible, false_per_mp.
+
+        Pictures in which nothing is wrong cannot be bettered: there, whatever is left of an error
+        was added, and `sse_ratio` is 1 and that error a pixel.
+        """
+        nothing = 1 + self.after / max(self.pixels, 1)
         return {
-            "sse_ratio": self.after / max(self.before, 1e-9),
+            "sse_ratio": self.after / self.before if self.before > 0 else nothing,
             "harm": self.outside / max(self.damage, 1e-9),
             "touched": self.touched / max(self.clean, 1),
             "visible": self.healed / max(self.seen, 1),
@@ -59,10 +64,14 @@ class Tally:
 
 
 def tally(picture: Picture, result: NDArray[Any]) -> Tally:
-    """The sums of one picture and its restoration (H, W), in levels."""
+    """The sums of one picture and its restoration, of the picture's shape, in levels.
+
+    Squared errors of colour are means over the channels, changes the largest of them.
+    """
     damaged = picture.state == DAMAGED
-    error, left = (picture.scan - picture.truth) ** 2, (result - picture.truth) ** 2
-    change = np.abs(result - picture.scan)
+    planes = [np.atleast_3d(p) for p in (picture.scan, picture.truth, result)]
+    error, left = (((p - planes[1]) ** 2).mean(axis=2) for p in (planes[0], planes[2]))
+    change = np.abs(planes[2] - planes[0]).max(axis=2)
     near = ndi.binary_dilation(damaged, EIGHT, iterations=NEAR)
     sums = Tally(
         before=float(error.sum()),
@@ -71,7 +80,7 @@ def tally(picture: Picture, result: NDArray[Any]) -> Tally:
         outside=float((left - error)[~damaged].sum()),
         clean=int((~near).sum()),
         touched=int(((change > TOUCHED) & ~near).sum()),
-        pixels=picture.scan.size,
+        pixels=damaged.size,
     )
     blobs, count = ndi.label(ndi.binary_dilation(damaged, EIGHT), EIGHT)
     if count:
@@ -116,7 +125,8 @@ def validate(
             mask = hysteresis(score >= low, score >= high)
             if trainable.grow:
                 mask = ndi.binary_dilation(mask, EIGHT, iterations=trainable.grow)
-            result = np.where(mask, np.rint(fill * LEVELS).clip(0, LEVELS), picture.scan)
+            chosen = mask if fill.ndim == 2 else mask[..., None]
+            result = np.where(chosen, np.rint(fill * LEVELS).clip(0, LEVELS), picture.scan)
             sums[f"{low:g}/{high:g}"].add(tally(picture, result))
     module.train(was_training)
     return {name: total.figures() for name, total in sums.items()}
@@ -126,15 +136,16 @@ def validate(
 def restored(
     trainable: Trainable, module: nn.Module, picture: Picture, device: torch.device
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Score and fill of a whole picture, (H, W) each; its edges are continued by reflection."""
-    height, width = picture.scan.shape
+    """Score (H, W) and fill, of the picture's shape; edges are continued by reflection."""
+    height, width = picture.scan.shape[:2]
     multiple = trainable.multiple_of
-    margin = ((0, -height % multiple), (0, -width % multiple))
-    padded = np.pad(picture.scan / LEVELS, margin, "symmetric")
-    plane = torch.from_numpy(padded.astype(np.float32))[None, None].to(device)
-    score, fill = trainable.restoration(module(plane))
-    planes = [t[0, 0, :height, :width].float().cpu().numpy() for t in (score, fill)]
-    return planes[0], planes[1]
+    planes = np.moveaxis(np.atleast_3d(picture.scan), 2, 0) / np.float32(LEVELS)
+    padded = np.pad(planes, ((0, 0), (0, -height % multiple), (0, -width % multiple)), "symmetric")
+    shown = torch.from_numpy(np.ascontiguousarray(padded, np.float32))[None].to(device)
+    score, fill = trainable.restoration(module(shown))
+    cropped = [t[0, :, :height, :width].float().cpu().numpy() for t in (score, fill)]
+    filled = cropped[1][0] if picture.scan.ndim == 2 else np.moveaxis(cropped[1], 0, 2)
+    return cropped[0][0], np.broadcast_to(filled, picture.scan.shape)
 
 
 def merit(figures: Figures, allowed: float = 5.0) -> float:

@@ -44,7 +44,7 @@ def report(folder: Path, pairs, *runners):
         for side, picture in (("scan", scan), ("gt", truth)):
             (folder / side).mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(folder / side / f"p{i}.tif", picture)
-    comparison = evaluate(find_pairs(folder), runners, Settings(folder / "cache", 1))
+    comparison = evaluate(find_pairs(folder).complete(), runners, Settings(folder / "cache", 1))
     assert comparison.failures == []
     document = summarise(comparison, replicates=30)
     json.dumps(document, allow_nan=False)

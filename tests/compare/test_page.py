@@ -41,7 +41,7 @@ def test_page_works(browser, tmp_path, rng):
             if side == "scan":
                 picture[20:26, 30:36] = 250
             Image.fromarray(picture).save(tmp_path / side / f"p{i}.png")
-    comparison = evaluate(find_pairs(tmp_path), [], Settings(tmp_path / "cache", 1))
+    comparison = evaluate(find_pairs(tmp_path).complete(), [], Settings(tmp_path / "cache", 1))
     page = write_report(comparison, summarise(comparison, replicates=9), tmp_path / "report")
 
     def js(code):

@@ -47,7 +47,9 @@ def fails_on_one(picture):
 
 
 def run(folder: Path, tmp_path: Path, *runners: CallableRunner, **extra):
-    return evaluate(find_pairs(folder), runners, Settings(tmp_path / "cache", 1, **extra))
+    return evaluate(
+        find_pairs(folder).complete(), runners, Settings(tmp_path / "cache", 1, **extra)
+    )
 
 
 def test_references_are_always_there_and_photographs_are_grouped(folder, tmp_path):
@@ -80,7 +82,7 @@ def test_bands_add_up(folder, tmp_path):
                 picture[y : y + 4, 20 + y % 60 : 24 + y % 60] = 250
             picture[100:160, 90] = 250
         Image.fromarray(picture).save(tmp_path / f"{side}.png")
-    pairs = find_pairs(tmp_path / "scan.png", tmp_path / "gt.png")
+    pairs = find_pairs(tmp_path / "scan.png", tmp_path / "gt.png").complete()
     runner = CallableRunner("fix", darken_bright)
     figures = [
         picture_figures(
@@ -111,7 +113,9 @@ def test_limits(folder, tmp_path):
 
 def test_without_truth(folder, tmp_path):
     runners = [CallableRunner("a", darken_bright), CallableRunner("b", fails_on_one)]
-    comparison = evaluate(find_pairs(folder / "gt"), runners, Settings(tmp_path / "cache", 1))
+    comparison = evaluate(
+        find_pairs(folder / "gt").complete(), runners, Settings(tmp_path / "cache", 1)
+    )
     document = summarise(comparison, rank_by="changed", replicates=9)
     assert document["agreement"][0]["same"] == 1.0
     page = write_report(comparison, document, tmp_path / "report").read_text()
@@ -131,12 +135,12 @@ def test_page_asks_for_nothing_outside(folder, tmp_path):
 def test_bad_folders(folder, tmp_path):
     (folder / "gt" / "photo00-0.png").unlink()
     with pytest.raises(InputError, match="photo00-0"):
-        find_pairs(folder)
+        find_pairs(folder).complete()
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no pictures"):
         find_pairs(tmp_path / "empty")
     with pytest.raises(UsageError):
-        find_pairs(folder, split="val")
+        find_pairs(folder, part="val")
 
 
 def test_sizes_that_differ_are_named(folder, tmp_path):

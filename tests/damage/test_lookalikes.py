@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from darkroom.damage.lookalikes import add_grain, cut, load_photographs, lookalikes
+from darkroom.damage.difference import CLEAN
+from darkroom.damage.grain import add_grain
+from darkroom.damage.lookalikes import cut, draw_highlight, lit, lookalikes
 from darkroom.errors import InputError, UsageError
+from darkroom.pairs.read import Picture
 from darkroom.training.config import TrainConfig
-from darkroom.training.data import CropSource, Picture
-from darkroom.training.trainable import CLEAN
+from darkroom.training.data import CropSource, load_photographs
 
 
 def star_field() -> np.ndarray:
@@ -90,3 +92,21 @@ def test_hard_crops_are_centred_on_clean_detail():
     config = TrainConfig(crop=64, batch=8, damaged=0.0, hard=1.0, transplants=0, clean=0.0)
     batch = CropSource([picture], config).batch(0)
     assert bool((batch.scan.amax((1, 2, 3)) > 0.9).all())
+
+
+def test_highlights_are_opacities_that_end_within_their_window(rng):
+    for _ in range(40):
+        opacity = draw_highlight(rng)
+        assert opacity.dtype == np.float32
+        assert 0 < opacity.max() <= 1 and opacity.min() >= 0
+        rim = np.concatenate((opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]))
+        assert rim.max() < 0.05 * opacity.max()
+
+
+def test_a_highlight_keeps_the_grain_and_darkens_nothing(rng):
+    grain = (100 + 5 * rng.standard_normal((60, 60, 1))).astype(np.float32)
+    opacity = np.full((60, 60), 0.5, np.float32)
+    bright = lit(grain, opacity, 200.0)
+    assert bright.mean() == pytest.approx(150, abs=1)
+    assert bright.std() == pytest.approx(grain.std(), rel=0.1)
+    np.testing.assert_array_equal(lit(grain, opacity, 20.0), grain)

@@ -9,12 +9,14 @@ import tifffile
 
 from darkroom.damage.model import DamageModel
 from darkroom.dataset import build as building
-from darkroom.dataset.build import Settings, build, find_pairs
+from darkroom.dataset.build import Settings, build
 from darkroom.dataset.inspect import contact_sheet, histograms
-from darkroom.dataset.synthetic import photographs, synthesise
+from darkroom.dataset.synthetic import Damaging, synthesise
 from darkroom.errors import InputError, OutputError, UsageError
+from darkroom.pairs.find import find_pairs
 from darkroom.pairs.manifest import Manifest, verify
-from darkroom.pairs.tiles import measure, read_tile
+from darkroom.pairs.read import read_tile
+from darkroom.pairs.tiles import measure
 
 Pairs = Callable[..., tuple[Path, Path]]
 SETTINGS = Settings(size=96)
@@ -29,8 +31,9 @@ def test_tiles_hold_the_very_pixels_of_exact_pairs(
     pairs: Pairs, tmp_path: Path, dtype: str, channels: int
 ) -> None:
     scans, truths = pairs(2, dtype, channels)
-    found, wrong = find_pairs(scans, truths)
-    manifest, failed = build(found, tmp_path / "ds", SETTINGS)
+    found = find_pairs(scans, truths)
+    wrong = found.wrong
+    manifest, failed = build(found.pairs, tmp_path / "ds", SETTINGS)
     assert not wrong and not failed and len(manifest.tiles) == 2 * 3 * 4
     for tile in manifest.tiles:
         x, y, w, h = tile.window
@@ -51,7 +54,7 @@ def test_tiles_hold_the_very_pixels_of_exact_pairs(
 def test_same_input_same_bytes_and_a_killed_build_goes_on(
     pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found, _ = find_pairs(*pairs(3))
+    found = find_pairs(*pairs(3)).pairs
     build(found, tmp_path / "a", SETTINGS)
 
     def stop(photo: str, done: int, total: int) -> None:
@@ -65,7 +68,7 @@ def test_same_input_same_bytes_and_a_killed_build_goes_on(
         build(found, tmp_path / "b", replace(SETTINGS, size=64))
     cut = []
     real = building._cut
-    monkeypatch.setattr(building, "_cut", lambda *a: cut.append(a[1]) or real(*a))
+    monkeypatch.setattr(building, "_cut", lambda *a: cut.append(a[1].name) or real(*a))
     build(found, tmp_path / "b", SETTINGS)
     assert cut == ["p1", "p2"]
     assert everything(tmp_path / "a") == everything(tmp_path / "b")
@@ -76,7 +79,7 @@ def test_a_shifted_and_toned_truth_is_brought_back(pairs: Pairs, tmp_path: Path)
     truth = tifffile.imread(truths / "p0_gt.tif").astype(np.float64)
     moved = np.roll(truth, (2, -3), axis=(0, 1)) * 0.9 + 2000
     tifffile.imwrite(truths / "p0_gt.tif", np.rint(moved).astype(np.uint16))
-    manifest, _ = build(find_pairs(scans, truths)[0], tmp_path / "ds", SETTINGS)
+    manifest, _ = build(find_pairs(scans, truths).pairs, tmp_path / "ds", SETTINGS)
     record = manifest.pairs[0]
     assert record.registration["model"] == "shift"
     assert np.allclose(np.array(record.registration["matrix"])[:, 2], (-3, 2), atol=0.1)
@@ -93,8 +96,9 @@ def test_what_is_wrong_is_named_and_the_rest_is_done(pairs: Pairs, tmp_path: Pat
     (scans / "p1.tif").write_bytes(b"II*\0nothing")
     other = tifffile.imread(truths / "p2_gt.tif")
     tifffile.imwrite(truths / "p2_gt.tif", (other >> 8).astype(np.uint8))
-    found, wrong = find_pairs(scans, truths)
-    manifest, failed = build(found, tmp_path / "ds", SETTINGS)
+    found = find_pairs(scans, truths)
+    wrong = found.wrong
+    manifest, failed = build(found.pairs, tmp_path / "ds", SETTINGS)
     assert ["p0.tif" in str(e) and "no ground truth" in str(e) for e in wrong] == [True]
     assert len(failed) == 2 and "p1.tif" in str(failed[0]) and "uint8" in str(failed[1])
     assert {t.photo for t in manifest.tiles} == {"p3"}
@@ -104,19 +108,19 @@ def test_another_picture_is_refused_and_nothing_is_left(pairs: Pairs, tmp_path: 
     scans, truths = pairs(2)
     (truths / "p1_gt.tif").replace(truths / "p0_gt.tif")
     with pytest.raises(InputError, match=r"p0\.tif.*does not align"):
-        build(find_pairs(scans, truths)[0], tmp_path / "ds", SETTINGS)
+        build(find_pairs(scans, truths).pairs, tmp_path / "ds", SETTINGS)
     assert not (tmp_path / "ds").exists()
 
 
 def test_impossible_requests(pairs: Pairs, tmp_path: Path) -> None:
-    found, _ = find_pairs(*pairs(1))
+    found = find_pairs(*pairs(1)).pairs
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("x")
     with pytest.raises(OutputError, match="already exists"):
         build(found, tmp_path / "full", SETTINGS)
     with pytest.raises(UsageError, match="no split"):
         build(found, tmp_path / "ds", replace(SETTINGS, split="random"))
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="no such file or folder"):
         find_pairs(tmp_path / "none", tmp_path)
     with pytest.raises(InputError, match="no data set"):
         Manifest.load(tmp_path)
@@ -127,21 +131,21 @@ def test_versions_of_a_photograph_stay_together(pairs: Pairs, tmp_path: Path) ->
     for folder, end in ((scans, ""), (truths, "_gt")):
         image = tifffile.imread(folder / f"p0{end}.tif")
         tifffile.imwrite(folder / f"p0b{end}.tif", (image * 0.95).astype(np.uint16))
-    manifest, _ = build(find_pairs(scans, truths)[0], tmp_path / "ds", SETTINGS)
+    manifest, _ = build(find_pairs(scans, truths).pairs, tmp_path / "ds", SETTINGS)
     families = {t.photo: t.family for t in manifest.tiles}
     assert families["p0"] == families["p0b"] != families["p1"]
     assert not any(manifest.leaks().values())
 
 
 def test_empty_tiles_can_be_capped(pairs: Pairs, tmp_path: Path) -> None:
-    found, _ = find_pairs(*pairs(1))
+    found = find_pairs(*pairs(1)).pairs
     manifest, _ = build(found, tmp_path / "ds", replace(SETTINGS, size=48, max_empty=0.0))
     assert all(t.artefacts for t in manifest.tiles)
     assert not list(verify(manifest))
 
 
 def test_verify_names_what_changed(pairs: Pairs, tmp_path: Path) -> None:
-    manifest, _ = build(find_pairs(*pairs(1))[0], tmp_path / "ds", SETTINGS)
+    manifest, _ = build(find_pairs(*pairs(1)).pairs, tmp_path / "ds", SETTINGS)
     a, b = manifest.path(manifest.tiles[0], "gt"), manifest.path(manifest.tiles[1], "scan")
     a.write_bytes(a.read_bytes() + b"x")
     b.rename(b.with_name("stray.png"))
@@ -150,7 +154,7 @@ def test_verify_names_what_changed(pairs: Pairs, tmp_path: Path) -> None:
 
 
 def test_contact_sheet_stands_alone(pairs: Pairs, tmp_path: Path) -> None:
-    manifest, _ = build(find_pairs(*pairs(2))[0], tmp_path / "ds", SETTINGS)
+    manifest, _ = build(find_pairs(*pairs(2)).pairs, tmp_path / "ds", SETTINGS)
     text = contact_sheet(manifest, tmp_path / "sheet.html").read_text()
     assert text.count("data:image/png;base64,") >= 3 * 6
     assert "http" not in text and manifest.tiles[0].photo in text
@@ -161,9 +165,9 @@ def test_contact_sheet_stands_alone(pairs: Pairs, tmp_path: Path) -> None:
 def test_synthetic_tiles_differ_only_where_damaged(pairs: Pairs, tmp_path: Path) -> None:
     _, truths = pairs(3)
     model = DamageModel.load("heavy")
-    photos = photographs(truths)
-    manifest, wrong = synthesise(photos, tmp_path / "ds", model, dpi=1500, size=96)
-    again, _ = synthesise(photos, tmp_path / "ds2", model, dpi=1500, size=96)
+    how = Damaging(model, dpi=1500, size=96)
+    manifest, wrong = synthesise(truths, tmp_path / "ds", how)
+    again, _ = synthesise(truths, tmp_path / "ds2", how)
     assert not wrong and manifest.tiles == again.tiles
     assert sum(sum(t.artefacts.values()) for t in manifest.tiles) > 5
     tile = max(manifest.tiles, key=lambda t: t.damaged)
@@ -171,16 +175,14 @@ def test_synthetic_tiles_differ_only_where_damaged(pairs: Pairs, tmp_path: Path)
     x, y, w, h = tile.window
     assert np.array_equal(read_tile(manifest.path(tile, "gt")), source[y : y + h, x : x + w])
     with pytest.raises(InputError, match="no resolution"):
-        synthesise(photos, tmp_path / "ds3", model, size=96)
+        synthesise(truths, tmp_path / "ds3", Damaging(model, size=96))
 
 
 def test_transplanted_residues_are_real_ones(pairs: Pairs, tmp_path: Path) -> None:
     scans, truths = pairs(3)
-    donors, _ = build(find_pairs(scans, truths)[0], tmp_path / "donors", SETTINGS)
-    model = DamageModel.load()
-    manifest, _ = synthesise(
-        photographs(truths), tmp_path / "ds", model, size=96, donors=donors, per_tile=4
-    )
+    build(find_pairs(scans, truths).pairs, tmp_path / "donors", SETTINGS)
+    how = Damaging(DamageModel.load(), tmp_path / "donors", size=96, per_tile=4)
+    manifest, _ = synthesise(truths, tmp_path / "ds", how)
     damaged = [t for t in manifest.tiles if t.artefacts]
     assert len(damaged) > len(manifest.tiles) / 2
     scan, gt = (read_tile(manifest.path(damaged[0], s)).astype(int) for s in ("scan", "gt"))

@@ -7,10 +7,19 @@ import numpy as np
 import pytest
 
 from darkroom.cli.main import main
-from darkroom.dataset.published import NAMED, find_pairs, group, import_published
-from darkroom.errors import InputError, UsageError
+from darkroom.dataset.folder import Splitting
+from darkroom.dataset.published import import_published
+from darkroom.errors import DarkroomWarning, InputError, UsageError
+from darkroom.pairs.find import find_pairs
 from darkroom.pairs.manifest import Manifest
-from darkroom.pairs.split import leaks, merge_families, split_at_random, split_families
+from darkroom.pairs.split import (
+    PATCH,
+    families,
+    leaks,
+    merge_families,
+    split_at_random,
+    split_families,
+)
 
 SHARED = Path(os.environ.get("DARKROOM_SHARED", Path(__file__).parents[3] / "shared"))
 
@@ -39,7 +48,7 @@ def published(tmp_path: Path) -> Path:
 def test_import_keeps_photographs_together_and_counts_the_leak(
     published: Path, tmp_path: Path
 ) -> None:
-    manifest, wrong = import_published(published, tmp_path / "ds", val=0.3, test=0.2)
+    manifest, wrong = import_published(published, tmp_path / "ds", how=Splitting(val=0.3, test=0.2))
     assert not wrong and len(manifest.tiles) == 24
     families = {t.photo: t.family for t in manifest.tiles}
     assert set(families) == {"a", "b9", "c", "d", "e", "f"} and families["e"] == families["f"]
@@ -59,14 +68,15 @@ def test_the_other_layout_and_missing_partners(published: Path, tmp_path: Path) 
         (published / split / "gt").rename(other / "GT" / split)
         (published / split / "scan").rename(other / "train" / split)
     (other / "GT/val/a0-0.png").unlink()
-    found, wrong = find_pairs(other.parent)
-    assert len(found) == 23 and "a0-0.png" in str(wrong[0])
+    found = find_pairs(other.parent)
+    assert len(found.pairs) == 23 and "a0-0.png" in str(found.wrong[0])
     with pytest.raises(InputError, match="layout"):
-        find_pairs(tmp_path / "other" / "FilmArtefac" / "GT")
+        import_published(tmp_path / "other" / "FilmArtefac" / "GT", tmp_path / "ds")
+    assert not (tmp_path / "ds").exists()
 
 
 def test_paper_split_leaks(published: Path, tmp_path: Path) -> None:
-    manifest, _ = import_published(published, tmp_path / "ds", split="paper")
+    manifest, _ = import_published(published, tmp_path / "ds", how=Splitting("paper"))
     counts = Counter(t.split for t in manifest.tiles)
     assert counts == {"train": 16, "val": 8}
     assert manifest.leaks()["val"] > 0
@@ -99,10 +109,12 @@ def test_random_split_has_the_papers_shares() -> None:
 def test_families_by_table_and_pattern(tmp_path: Path) -> None:
     table = tmp_path / "t.tsv"
     table.write_text("photo\tfamily\nx1\tx\nx2\tx\n")
-    assert group({"x1", "x2", "y"}, str(table)) == {"x1": "x", "x2": "x", "y": "y"}
-    assert group({"x1", "x2"}, r"^([a-z])") == {"x1": "x", "x2": "x"}
-    with pytest.raises(UsageError, match="without a group"):
-        group({"x"}, "x")
+    with pytest.warns(DarkroomWarning, match="1 of 3 photographs, 'y'"):
+        told = families({"x1", "x2", "y"}, str(table))
+    assert told == {"x1": "x", "x2": "x", "y": "y"}
+    assert families({"x1", "x2"}, r"^([a-z])") == {"x1": "x", "x2": "x"}
+    with pytest.raises(UsageError, match="fits none of the 1"):
+        families({"x"}, "y(1).tsv")
     merged = merge_families({"a": "a", "b": "b", "c": "c"}, [("c", "b"), ("b", "a")])
     assert set(merged.values()) == {"a"}
 
@@ -123,11 +135,10 @@ def test_command_line(published: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.skipif(not (SHARED / "film").exists(), reason="the data set is absent")
 def test_the_published_names_give_photographs_and_the_family_split_is_stable() -> None:
-    found, wrong = find_pairs(SHARED / "film")
-    assert not wrong and all(NAMED.fullmatch(s.scan.stem) for s in found)
-    families = group({s.photo for s in found}, str(SHARED / "film/photos.tsv"))
-    chosen = split_families(Counter(families[s.photo] for s in found))
-    tiles = Counter(chosen[families[s.photo]] for s in found)
+    found = find_pairs(SHARED / "film", group_by=str(SHARED / "film/photos.tsv")).complete()
+    assert all(PATCH.fullmatch(pair.scan.stem) for pair in found)
+    chosen = split_families(Counter(pair.family for pair in found))
+    tiles = Counter(chosen[pair.family] for pair in found)
     assert (tiles["test"], tiles["val"], tiles["train"]) == (537, 394, 1386)
-    assert not any(leaks((families[s.photo], chosen[families[s.photo]]) for s in found).values())
-    assert leaks((families[s.photo], s.published) for s in found)["val"] > 800
+    assert not any(leaks((pair.family, chosen[pair.family]) for pair in found).values())
+    assert leaks((pair.family, str(pair.split)) for pair in found)["val"] > 800

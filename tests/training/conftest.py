@@ -5,8 +5,9 @@ import pytest
 from darkroom_backends.unet.model import UNetConfig
 from darkroom_backends.unet.trainable import UNetTrainable
 
+from darkroom.pairs.find import find_parts
+from darkroom.pairs.read import load_picture
 from darkroom.training.config import TrainConfig
-from darkroom.training.data import load_picture
 
 TINY = UNetConfig(widths=(8, 8, 8), encoder=(0, 0), decoder=(0, 0), dilations=(1,))
 
@@ -43,18 +44,12 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def pictures(dataset):
-    return [
-        load_picture(p, dataset / "train" / "gt" / p.name)
-        for p in sorted((dataset / "train" / "scan").glob("*"))
-    ]
+    return [load_picture(pair) for pair in find_parts(dataset, ["train"])["train"]]
 
 
 @pytest.fixture(scope="session")
 def held_out(dataset):
-    return [
-        load_picture(p, dataset / "val" / "gt" / p.name)
-        for p in sorted((dataset / "val" / "scan").glob("*"))
-    ]
+    return [load_picture(pair) for pair in find_parts(dataset, ["val"])["val"]]
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from darkroom.damage.difference import LEVELS
 from darkroom.errors import BackendError
 from darkroom.training.calibrate import decide
-from darkroom.training.data import LEVELS
 from darkroom.training.judge import MIDDLE, choose_bars, fit_judge, name_of, propose
 
 

@@ -115,7 +115,8 @@ import sys, torch
 from pathlib import Path
 from torch import distributed
 from darkroom.training.config import TrainConfig
-from darkroom.training.data import load_picture
+from darkroom.pairs.find import find_parts
+from darkroom.pairs.read import load_picture
 from darkroom.training.loop import Run, join
 from darkroom_backends.unet.model import UNetConfig
 from darkroom_backends.unet.trainable import UNetTrainable
@@ -123,8 +124,7 @@ torch.set_num_threads(1)
 torch.manual_seed(3)
 root, out = Path(sys.argv[1]), Path(sys.argv[2])
 place = join()
-files = sorted((root / "train" / "scan").glob("*"))
-pictures = [load_picture(p, root / "train" / "gt" / p.name) for p in files]
+pictures = [load_picture(pair) for pair in find_parts(root, ["train"])["train"]]
 config = TrainConfig(steps=4, batch=1, crop=64, amp="off", tone_limit=1.0, checkpoint_every=4)
 tiny = UNetConfig(widths=(8, 8, 8), encoder=(0, 0), decoder=(0, 0), dilations=(1,))
 run = Run(UNetTrainable(tiny), pictures, [], config, out, place=place)

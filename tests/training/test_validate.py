@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from darkroom.training.data import LEVELS
+from darkroom.damage.difference import LEVELS
 from darkroom.training.trainable import DAMAGED
 from darkroom.training.validate import Tally, merit, restored, tally, validate
 

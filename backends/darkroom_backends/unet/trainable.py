@@ -28,6 +28,7 @@ class UNetTrainable:
 
     def __init__(self, options: UNetConfig | None = None) -> None:
         self.module = GatedUNet(options)
+        self.channels = 3 if self.module.config.colour else 1
 
     def config(self) -> Mapping[str, Any]:
         """The shape of the network."""
@@ -50,7 +51,7 @@ class UNetTrainable:
         weight = (batch.state != UNDECIDED).float() * plainness
         detection = F.binary_cross_entropy_with_logits(logit, damaged, weight)
         near = F.max_pool2d(damaged, 3, 1, 1) * (0.3 + 4 * batch.weight).clamp(max=2)
-        distance = torch.sqrt((fill - batch.truth) ** 2 + 1e-5)
+        distance = torch.sqrt((fill - batch.truth) ** 2 + 1e-5).mean(1, keepdim=True)
         error = (distance * near).sum() / (near.sum() + 200)
         scan = batch.scan
         left = (scan + torch.sigmoid(logit) * (fill - scan) - batch.truth) ** 2

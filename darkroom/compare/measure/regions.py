@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.compare.measure.shapes import Kind, component_kinds
+from darkroom.damage.kinds import Kind, component_kinds
 from darkroom.scan import Bytes
 
 NEAR = 4

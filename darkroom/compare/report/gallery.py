@@ -141,7 +141,7 @@ def _case(comparison: Comparison, pair: Pair, why: Sequence[Choice]) -> dict[str
         }
     return {
         "title": pair.name,
-        "photograph": pair.photograph,
+        "photograph": pair.family,
         "reasons": [{"backend": choice.backend, "text": choice.reason} for choice in why],
         "width": window.width,
         "height": window.height,

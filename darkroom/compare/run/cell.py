@@ -70,7 +70,7 @@ class Cell:
 
 def run_cell(task: Task) -> Cell:
     """Run one cell. A failure is a cell with an error, never an exception."""
-    cell = Cell(task.runner.name, task.pair.name, task.pair.photograph)
+    cell = Cell(task.runner.name, task.pair.name, task.pair.family)
     try:
         _fill(cell, task)
     except DarkroomError as error:

@@ -204,7 +204,7 @@ def _result(future: Future[Cell], task: Task) -> Cell:
 
 
 def _died(task: Task) -> Cell:
-    cell = Cell(task.runner.name, task.pair.name, task.pair.photograph)
+    cell = Cell(task.runner.name, task.pair.name, task.pair.family)
     cell.error = "a worker process ended unexpectedly; it may have run out of memory (try --jobs 1)"
     return cell
 

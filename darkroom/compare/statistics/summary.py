@@ -109,7 +109,7 @@ def _data(comparison: Comparison) -> Document:
     damaged = sum(cell.totals.get(DAMAGED.name, 0.0) for cell in cells)
     return {
         "images": len(comparison.pairs),
-        "photographs": len({pair.photograph for pair in comparison.pairs}),
+        "photographs": len({pair.family for pair in comparison.pairs}),
         "megapixels": pixels / 1e6,
         "truth": comparison.has_truth,
         "damaged_share": damaged / pixels if pixels else 0.0,

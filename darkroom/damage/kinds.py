@@ -1,9 +1,13 @@
-"""What kind of damage a blob is, by its shape."""
+"""What kind of damage a component is, by its shape, for data sets and figures alike."""
 
+from collections import Counter
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from darkroom.damage.difference import EIGHT
 
 Kind: TypeAlias = Literal["speck", "hair", "scratch", "blob"]
 
@@ -49,3 +53,9 @@ def _kind(area: float, length: float, across: float) -> Kind:
     if length < SLENDER * width and area > 0.4 * length * across:
         return "blob"
     return "scratch" if across - width <= STRAIGHT * length + 1 else "hair"
+
+
+def count_kinds(mask: NDArray[np.bool_]) -> dict[str, int]:
+    """Components of a mask by kind."""
+    labels, count = ndi.label(mask, EIGHT)
+    return dict(sorted(Counter[str](component_kinds(labels, count)).items()))
