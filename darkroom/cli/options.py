@@ -227,7 +227,10 @@ SaveMask = Annotated[
 Layers = Annotated[
     bool,
     _option(
-        "--layers", panel=WRITING, help="Write a TIFF of three pages: result, mask, difference."
+        "--layers",
+        panel=WRITING,
+        help="Write a TIFF of three pages: result, mask, difference. With -o NAME.psd, a file for "
+        "image editors: the scan, and over it the repairs as a layer that can be erased.",
     ),
 ]
 Compression = Annotated[

@@ -8,13 +8,11 @@ from darkroom.codec import Codec
 from darkroom.errors import OutputError
 from darkroom.geometry import Window
 from darkroom.io import create_scan
+from darkroom.orientation import upright
 from darkroom.pipeline.survey import float_white
 from darkroom.scan import Bytes, ColorProfile, Encoding, Scan, ScanInfo
 
 LONGEST = 512  # pixels
-# Turns and mirrorings that bring each EXIF orientation upright (EXIF 2.3, section 4.6.4).
-TURNS = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True)}
-TURNS |= {5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
 def thumbnail(scan: Scan, longest: int = LONGEST) -> Bytes:
@@ -36,9 +34,7 @@ def thumbnail(scan: Scan, longest: int = LONGEST) -> Bytes:
         sums = np.add.reduceat(band.mean(axis=0, dtype=np.float64), columns, axis=0)
         rows.append(sums / np.diff(np.append(columns, info.width))[:, None])
     image = np.rint(np.stack(rows) * 255).clip(0, 255).astype(np.uint8)
-    turns, mirrored = TURNS[info.orientation]
-    image = np.rot90(image, turns)
-    return np.ascontiguousarray(image[:, ::-1] if mirrored else image)
+    return np.ascontiguousarray(upright(image, info.orientation))
 
 
 def write_preview(scan: Scan, path: Path, *, overwrite: bool = False) -> None:

@@ -6,7 +6,8 @@ Source: Adobe Photoshop File Formats Specification, "Image Resources Section".
 import struct
 from collections.abc import Iterator
 
-IPTC, THUMBNAIL, OLD_THUMBNAIL = 0x0404, 1036, 1033
+RESOLUTION, IPTC, OLD_THUMBNAIL, THUMBNAIL = 1005, 1028, 1033, 1036
+ICC, EXIF, XMP = 1039, 1058, 1060
 STALE_THUMBNAIL = "Photoshop thumbnail (showing the picture before cleaning)"
 
 
@@ -22,6 +23,11 @@ def resources(block: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         end = start + 4 + length + length % 2
         yield number, at, min(end, len(block)), block[start + 4 : start + 4 + length]
         at = end
+
+
+def pack_resource(number: int, data: bytes) -> bytes:
+    """A resource without a name."""
+    return b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + bytes(len(data) % 2)
 
 
 def iptc_record(block: bytes) -> bytes | None:

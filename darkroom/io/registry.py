@@ -36,11 +36,14 @@ READERS = (
     ReaderSpec(
         "JPEG", (".jpg", ".jpeg", ".jpe"), (b"\xff\xd8\xff",), "darkroom.io.jpeg.codec:open_jpeg"
     ),
+    # Without suffixes: named they are read, but layered files are no scans of a folder.
+    ReaderSpec("Photoshop", (), (b"8BPS",), "darkroom.io.psd.read:open_psd"),
     ReaderSpec("camera raw", RAW_SUFFIXES, RAW_MAGIC, "darkroom.io.raw.libraw:open_raw"),
 )
 WRITERS = (
     WriterSpec("TIFF", TIFF_SUFFIXES, "darkroom.io.tiff.family:create_tiff"),
     WriterSpec("PNG", (".png",), "darkroom.io.png.write:create_png"),
+    WriterSpec("Photoshop", (".psd", ".psb"), "darkroom.io.psd.write:create_psd"),
     WriterSpec("JPEG", JPEG_SUFFIXES, "darkroom.io.jpeg.codec:create_jpeg"),
 )
 _HEAD = 64  # bytes; enough for every magic
@@ -164,7 +167,7 @@ def _may_lack_magic(spec: ReaderSpec, head: bytes) -> bool:
 def _guess(head: bytes) -> str:
     if head[4:8] == b"ftyp":
         return "a HEIF, AVIF or video file, which is not supported"
-    known = {b"GIF8": "GIF", b"BM": "BMP", b"%PDF": "PDF", b"8BPS": "Photoshop (PSD)"}
+    known = {b"GIF8": "GIF", b"BM": "BMP", b"%PDF": "PDF"}
     known |= {b"RIFF": "WebP", b"PK": "ZIP", b"v/1\x01": "OpenEXR", b"\0\0\0\x0cjP": "JPEG 2000"}
     known |= {b"\x1f\x8b": "gzip", b"qoif": "QOI", b"\xffO\xffQ": "JPEG 2000"}
     for magic, name in known.items():

@@ -16,6 +16,7 @@ from darkroom.errors import OutputError
 from darkroom.geometry import Window, bands
 from darkroom.io import open_scan
 from darkroom.io.atomic import write_atomic
+from darkroom.io.marks import open_marks
 from darkroom.io.registry import all_readers, all_writers
 from darkroom.io.scratch import Scratch
 from darkroom.mask import marked_pixels
@@ -35,7 +36,7 @@ from darkroom.pipeline.run import Found, find_artefacts
 from darkroom.plugins.manager import Plugins, installed
 from darkroom.presets import Preset
 from darkroom.protocols import Cleaned
-from darkroom.scan import Pixels, Scan
+from darkroom.scan import Pixels, Scan, ScanInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +189,13 @@ def _run(job: Job, progress: Progress) -> Receipt:
     with ExitStack() as stack:
         scan = stack.enter_context(_open(job, job.source))
         others = {
-            name: stack.enter_context(_open(job, path))
+            name: stack.enter_context(_open_marks(job, path, scan.info))
             for name, path in (("mask", job.output.mask), ("exclude", job.output.exclude))
             if path is not None
         }
         receipt = _blank_receipt(job, engine, scan)
+        for marks in others.values():
+            receipt.warnings += [f"{marks.info.path.name}: {said}" for said in marks.warnings]
         infrared = None if mask_given else _infrared(job, scan, receipt, stack)
         found = stack.enter_context(
             find_artefacts(
@@ -231,6 +234,11 @@ def _run(job: Job, progress: Progress) -> Receipt:
 def _open(job: Job, path: Path) -> Scan:
     """An open scan."""
     return open_scan(path, readers=all_readers(job.plugins), **_limits(job))
+
+
+def _open_marks(job: Job, path: Path, info: ScanInfo) -> Scan:
+    """A mask laid over a scan."""
+    return open_marks(path, info, readers=all_readers(job.plugins), **_limits(job))
 
 
 def _limits(job: Job) -> dict[str, Any]:

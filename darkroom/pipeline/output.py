@@ -19,7 +19,7 @@ from darkroom.protocols import WriterSpec
 from darkroom.scan import Bytes, ColorProfile, Pixels, ScanInfo
 
 LAYER_ROWS = 256
-TIFF_SUFFIXES = (".tif", ".tiff")
+TIFF_SUFFIXES, PHOTOSHOP_SUFFIXES = (".tif", ".tiff"), (".psd", ".psb")
 
 
 def refuse_existing(path: Path) -> None:
@@ -93,7 +93,8 @@ class ResultFile:
         compression: of a TIFF, or None for the source's.
         overwrite: replace an existing file.
         writers: what to choose from by the suffix.
-        layers: append the mask and the difference as pages of a TIFF.
+        layers: append the mask and the difference as pages of a TIFF, or make a Photoshop file of
+            the scan and its repairs; the latter has layers in any case.
         scratch: folder for temporary files.
 
     Raises:
@@ -116,9 +117,15 @@ class ResultFile:
         self._stack = ExitStack()
         options: dict[str, Any] = {}
         self._mask = self._difference = None
-        if layers:
-            if path.suffix.lower() not in TIFF_SUFFIXES:
-                raise UsageError(f"{path}: only a TIFF can hold layers", hint="Name it .tif.")
+        suffix = path.suffix.lower()
+        if layers and suffix not in (*TIFF_SUFFIXES, *PHOTOSHOP_SUFFIXES):
+            raise UsageError(
+                f"{path}: only TIFF and Photoshop files can hold layers",
+                hint="Name it .tif or .psd.",
+            )
+        if suffix in PHOTOSHOP_SUFFIXES:
+            options["scratch"] = Scratch(scratch_folder(scratch))
+        elif layers:
             # Bytes of the further pages, so that BigTIFF is chosen in time.
             options["more_bytes"] = info.nbytes + info.width * info.height
             spools = Scratch(scratch_folder(scratch))
@@ -140,6 +147,9 @@ class ResultFile:
 
     def write(self, before: Pixels, after: Pixels, mask: Bytes) -> None:
         """The next rows: the source's samples, the repaired ones, and their mask."""
+        if hasattr(self._sink, "write_layers"):
+            self._sink.write_layers(before, after, mask)
+            return
         self._sink.write_rows(after)
         window = Window(0, self._row, self._info.width, len(after))
         self._row += len(after)

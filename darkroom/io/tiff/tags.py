@@ -14,6 +14,7 @@ TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, SUB_IFDS = 322, 323, 324, 32
 EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, XMP, COPYRIGHT = 338, 339, 347, 700, 33432
 IPTC, PHOTOSHOP, EXIF_IFD, ICC, GPS_IFD = 33723, 34377, 34665, 34675, 34853
 DNG_VERSION, DNG_BACKWARD = 50706, 50707
+PHOTOSHOP_LAYERS = 37724
 
 # Tags that say how pixels are stored: the writer makes its own. Old-style subfile type (255),
 # free lists (288, 289), JPEG internals (512-521), subsampling and reference black/white (529-532).
@@ -34,7 +35,7 @@ PIXEL_TAGS = frozenset(
 # picture's own encoding.
 DNG_MARKS = frozenset({DNG_VERSION, DNG_BACKWARD})
 # Photoshop opens these instead of the picture: they would show it as it was before cleaning.
-STALE = {37724: "Photoshop layers, which hold the picture before cleaning"}
+STALE = {PHOTOSHOP_LAYERS: "Photoshop layers, which hold the picture before cleaning"}
 LARGEST_VALUE = 64 << 20  # bytes; larger values are embedded originals, not metadata
 
 # Tags of the image directory that EXIF 2.3 knows, section 4.6.4; others do not belong there.
