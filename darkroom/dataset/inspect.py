@@ -54,7 +54,7 @@ def contact_sheet(manifest: Manifest, target: Path, *, overwrite: bool = False) 
         InputError: if a tile is missing or damaged.
         OutputError: if the file exists or cannot be written.
     """
-    from jinja2 import Environment, PackageLoader
+    from darkroom.pages import environment
 
     tiles = list(manifest.tiles)
     residual = {p.photo: float(p.registration.get("residual_px", 0.0)) for p in manifest.pairs}
@@ -74,8 +74,8 @@ def contact_sheet(manifest: Manifest, target: Path, *, overwrite: bool = False) 
         name: [(label, n, n / max(1, max(c for _, c in bars))) for label, n in bars]
         for name, bars in histograms(manifest).items()
     }
-    environment = Environment(loader=PackageLoader("darkroom.dataset"), autoescape=True)
-    text = environment.get_template("inspect.html").render(
+    template = environment("darkroom.dataset").get_template("inspect.html")
+    text = template.render(
         name=manifest.root.resolve().name,
         kind=manifest.kind,
         summary=manifest.summary(),

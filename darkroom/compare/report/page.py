@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
@@ -21,6 +19,7 @@ from darkroom.compare.run.evaluate import Comparison
 from darkroom.compare.run.runners import IDENTITY
 from darkroom.compare.statistics.summary import Document, picture_csv
 from darkroom.errors import OutputError
+from darkroom.pages import environment, script_json
 
 PICTURE_BYTES = 12_000_000
 TABLES: tuple[Table, ...] = ("harm", "error", "clean", "detection", "grain", "change")
@@ -63,23 +62,15 @@ def write_report(
 
 def render(comparison: Comparison, document: Document, picture_bytes: int) -> str:
     """The page as text."""
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(bytes=format_bytes, number=write_number)
+    templates = environment("darkroom.compare.report")
+    templates.filters.update(bytes=format_bytes, number=write_number)
     gallery = build_gallery(comparison, choose(comparison), picture_bytes)
     gallery["backends"] = [row["name"] for row in document["backends"] if row["name"] != IDENTITY]
-    return environment.get_template("report.html").render(
+    return templates.get_template("report.html").render(
         document=document,
-        gallery=Markup(_script_json(gallery)),
+        gallery=script_json(gallery),
         cases=gallery["cases"],
         left_out=gallery["left_out"],
-        style=Markup(_template("report.css")),
-        script=Markup(_template("report.js")),
         tables={name: table(name) for name in TABLES},
         figures=FIGURES,
         class_columns={
@@ -150,13 +141,3 @@ def _confusion(comparison: Comparison, name: str) -> NDArray[np.int64]:
 def format_bytes(count: int) -> str:
     """Bytes in MiB, or a dash for none."""
     return f"{count / 2**20:,.0f} MiB" if count else "–"
-
-
-def _template(name: str) -> str:
-    return (files("darkroom.compare.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _script_json(value: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(value, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

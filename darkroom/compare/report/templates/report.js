@@ -1,24 +1,6 @@
 "use strict";
 (() => {
   const byId = (id) => document.getElementById(id);
-  const root = document.documentElement;
-
-  // Theme: follows the system until told otherwise; storage may be barred for files from disk.
-  const themes = ["auto", "light", "dark"];
-  const recall = () => { try { return localStorage.getItem("darkroom-theme"); } catch { return null; } };
-  const remember = (name) => { try { localStorage.setItem("darkroom-theme", name); } catch { /* kept for this visit only */ } };
-  const setTheme = (name) => {
-    if (name === "auto") delete root.dataset.theme; else root.dataset.theme = name;
-    byId("theme").textContent = name[0].toUpperCase() + name.slice(1);
-    byId("theme").setAttribute("aria-label", `Colour theme: ${name}`);
-  };
-  let theme = themes.includes(recall()) ? recall() : "auto";
-  setTheme(theme);
-  byId("theme").addEventListener("click", () => {
-    theme = themes[(themes.indexOf(theme) + 1) % themes.length];
-    setTheme(theme);
-    remember(theme);
-  });
 
   // Tables that sort by a heading; undefined figures stay at the end.
   for (const table of document.querySelectorAll("table.sortable")) {
