@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.geometry import Window
@@ -58,6 +59,27 @@ def stored_window(window: Window, size: tuple[int, int], orientation: int) -> Wi
     x = across - x - width if columns else x
     y = down - y - height if rows else y
     return Window(y, x, height, width) if transposed else Window(x, y, width, height)
+
+
+def upright_points(
+    points: NDArray[np.float64], size: tuple[int, int], orientation: int
+) -> NDArray[np.float64]:
+    """Points (n, 2) of x, y from the corner of the stored image, from that of what is shown."""
+    transposed, columns, rows = _STEPS[orientation]
+    across, down = size[::-1] if transposed else size
+    x, y = (points[:, ::-1] if transposed else points).T
+    return np.stack([across - x if columns else x, down - y if rows else y], axis=1)
+
+
+def stored_points(
+    points: NDArray[np.float64], size: tuple[int, int], orientation: int
+) -> NDArray[np.float64]:
+    """Points (n, 2) of what is shown, from the corner of the stored image of `size`."""
+    transposed, columns, rows = _STEPS[orientation]
+    across, down = size[::-1] if transposed else size
+    x, y = points.T
+    out = np.stack([across - x if columns else x, down - y if rows else y], axis=1)
+    return out[:, ::-1] if transposed else out
 
 
 def _sides(window: Window) -> tuple[int, int, int, int]:
