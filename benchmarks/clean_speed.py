@@ -48,11 +48,12 @@ import sys
 from pathlib import Path
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions, parse_size
 from darkroom.pipeline.clean import clean_file
-clean_file(
-    Path(sys.argv[1]), Path(sys.argv[2]), CleanOptions(backend=sys.argv[3]),
-    machine=MachineOptions(max_memory=parse_size(sys.argv[4])),
-    output=OutputOptions(overwrite=True),
-)
+from darkroom.pipeline.request import Request
+clean_file(Path(sys.argv[1]), Path(sys.argv[2]), Request(
+    CleanOptions(backend=sys.argv[3]),
+    MachineOptions(max_memory=parse_size(sys.argv[4])),
+    OutputOptions(overwrite=True),
+))
 """
 
 

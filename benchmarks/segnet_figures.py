@@ -31,6 +31,7 @@ from darkroom.compare.measure.paper import (
 )
 from darkroom.geometry import Window
 from darkroom.pairs.find import find_parts
+from darkroom.precision import PRECISIONS
 from darkroom.scan import FrameStats, Tile
 
 # Of 50 unnamed test images; and, read off its figure 5, at ten classes.
@@ -97,8 +98,8 @@ def rate(work, pixels, repeats):
 def speed(args):
     """The bare network beside the backend, at several sizes of tile."""
     torch.set_num_threads(args.threads)
-    restorer = SegNetRestorer(SegNetOptions(weights=args.weights, bfloat16=args.bfloat16))
-    low = torch.bfloat16 if args.bfloat16 == "on" else None
+    restorer = SegNetRestorer(SegNetOptions(weights=args.weights, precision=args.precision))
+    low = torch.bfloat16 if args.precision == "bfloat16" else None
     networks = {f"width {restorer.module.config.width:g}": restorer.module}
     if args.wide:
         networks["width 1"] = SegNet(SegNetConfig()).eval()
@@ -141,7 +142,7 @@ def main():
     two.add_argument("--threads", type=int, default=os.cpu_count())
     two.add_argument("--repeats", type=int, default=3)
     two.add_argument("--wide", action="store_true", help="the published width too")
-    two.add_argument("--bfloat16", choices=("on", "off"), default="off")
+    two.add_argument("--precision", choices=PRECISIONS, default="float32")
     two.set_defaults(run=speed)
     args = parser.parse_args()
     args.run(args)

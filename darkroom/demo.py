@@ -18,8 +18,9 @@ from darkroom.io import create_scan, open_scan
 from darkroom.options import CleanOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.progress import Progress, Silent
-from darkroom.pipeline.receipt import Receipt
-from darkroom.plugins.manager import Plugins
+from darkroom.pipeline.receipt import Receipt, receipt_path
+from darkroom.pipeline.request import Request
+from darkroom.plugins.manager import Plugins, installed
 from darkroom.scan import Bytes, ColorProfile, Encoding, Float, Pixels, ScanInfo
 
 WIDTH, HEIGHT, DPI = 4000, 3000, 4000
@@ -191,18 +192,16 @@ def run_demo(
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
     _write_scan(film, scan, overwrite, progress)
-    receipt = clean_file(
-        scan,
-        cleaned,
-        options,
+    request = Request(
+        options or CleanOptions(),
         output=OutputOptions(save_mask=True, overwrite=overwrite),
-        progress=progress,
-        plugins=plugins,
+        plugins=plugins or installed(),
     )
+    receipt = clean_file(scan, cleaned, request, progress=progress)
     mask = Path(str(receipt.mask))
     figures = _measure(film, scan, cleaned, mask, progress)
     draw(scan, cleaned, mask, picture, _worst_places(film))
-    receipt_file = cleaned.with_suffix(".receipt.json")
+    receipt_file = receipt_path(cleaned)
     return Demo(scan, cleaned, mask, receipt_file, picture, figures, receipt)
 
 

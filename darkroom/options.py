@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from darkroom.errors import UsageError
+from darkroom.machine import default_memory, processors
 
 MICRONS_PER_INCH = 25_400.0
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -137,18 +138,24 @@ class MachineOptions:
     Attributes:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         tile: side of a tile in pixels, or None for the backend's preference.
-        max_memory: peak resident memory of the process in bytes.
-        jobs: worker threads, or None for one a processor.
+        max_memory: peak resident memory of the process in bytes; by default 2 GiB, or less where
+            the machine or the container has less.
+        jobs: worker threads, or None for one a processor that the process may use.
         max_pixels: largest image opened.
         scratch: folder for temporary files, or None for the system's.
     """
 
     device: str = "auto"
     tile: int | None = None
-    max_memory: int = 2 * 2**30
+    max_memory: int = field(default_factory=default_memory)
     jobs: int | None = None
     max_pixels: int = 2_000_000_000
     scratch: Path | None = None
+
+    @property
+    def workers(self) -> int:
+        """How many threads work."""
+        return max(1, self.jobs or processors())
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +165,13 @@ class OutputOptions:
     Attributes:
         mask: a mask file that says exactly what to repair, instead of detecting.
         exclude: a mask file of areas never to touch.
-        save_mask: True for `NAME_mask.png` beside the output, or a path.
+        save_mask: True for `NAME.mask.png` beside the output, or a path.
         layers: write a multi-page TIFF of result, mask and difference.
         compression: of a TIFF; None repeats the source's.
         overwrite: replace an existing output.
+        skip_existing: leave a scan alone whose output exists.
         dry_run: find and count only; write nothing.
-        receipt: write `NAME.receipt.json`.
+        receipt: write `NAME.receipt.json`; NAME is all of the output's, its suffix included.
     """
 
     mask: Path | None = None
@@ -172,5 +180,6 @@ class OutputOptions:
     layers: bool = False
     compression: str | None = None
     overwrite: bool = False
+    skip_existing: bool = False
     dry_run: bool = False
     receipt: bool = True

@@ -154,6 +154,28 @@ class FrameReplacer(Protocol):
     whole_frame: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a backend's answers rest on besides its code and its options; receipts keep it.
+
+    Attributes:
+        precision: number format of its arithmetic, "float32" or "bfloat16".
+        weights: name of the weights file, or None without one.
+        weights_sha256: of the tensors in it, as its header has it.
+    """
+
+    precision: str = "float32"
+    weights: str | None = None
+    weights_sha256: str = ""
+
+
+@runtime_checkable
+class Accountable(Protocol):
+    """A backend that says what its answers rest on."""
+
+    provenance: Provenance
+
+
 Backend: TypeAlias = Detector | Inpainter | Restorer
 
 

@@ -37,7 +37,7 @@ def clean(
     seed: o.Seed = None,
     device: o.DeviceName = o.DEVICE,
     tile: o.TileSide = None,
-    max_memory: o.MaxMemory = o.MAX_MEMORY,
+    max_memory: o.MaxMemory = None,
     jobs: o.Jobs = None,
     max_pixels: o.MaxPixels = o.MAX_PIXELS,
     scratch: o.ScratchFolder = None,
@@ -49,8 +49,10 @@ def clean(
 
     Nothing outside the artefacts changes by one bit; a receipt beside each output proves it.
     """
-    from darkroom.options import MachineOptions, OutputOptions, parse_size
-    from darkroom.pipeline.batch import clean_batch, exit_code, find_scans
+    from darkroom.options import OutputOptions
+    from darkroom.pipeline.batch import clean_batch, exit_code
+    from darkroom.pipeline.inputs import find_scans
+    from darkroom.pipeline.request import Request
     from darkroom.plugins.manager import installed
     from darkroom.presets import merge
 
@@ -70,25 +72,20 @@ def clean(
         seed=seed,
     )
     console = Console(quiet=quiet, verbose=verbose, as_json=as_json)
-    items = find_scans(inputs, recursive=recursive)
+    items = find_scans(inputs, recursive=recursive, note=console.message)
+    output_options = OutputOptions(
+        mask=mask,
+        exclude=exclude,
+        save_mask=save_mask is not None and (Path(save_mask) if save_mask else True),
+        layers=layers,
+        compression=compression,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        dry_run=dry_run,
+    )
+    machine = o.machine(device, tile, max_memory, jobs, max_pixels, scratch)
+    request = Request(chosen, machine, output_options, found)
     with console.bars(len(items)):
-        outcomes = clean_batch(
-            items,
-            output,
-            chosen,
-            machine=MachineOptions(device, tile, parse_size(max_memory), jobs, max_pixels, scratch),
-            writing=OutputOptions(
-                mask=mask,
-                exclude=exclude,
-                save_mask=save_mask is not None and (Path(save_mask) if save_mask else True),
-                layers=layers,
-                compression=compression,
-                overwrite=overwrite,
-                dry_run=dry_run,
-            ),
-            skip_existing=skip_existing,
-            preset=found,
-            reporter=console,
-        )
+        outcomes = clean_batch(items, output, request, reporter=console)
     console.summary(outcomes)
     return exit_code(outcomes)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from darkroom.cli import console
-from darkroom.cli.options import MAX_MEMORY
 from darkroom.errors import UsageError
+from darkroom.machine import default_memory
 from darkroom.options import parse_size
 
 if TYPE_CHECKING:
@@ -62,8 +62,13 @@ def compare(
         int | None, typer.Option(min=1, help="Worker processes; one a processor by default.")
     ] = None,
     max_memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="Most memory of all processes together.")
-    ] = MAX_MEMORY,
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Most memory of all processes together.",
+            show_default="2GiB, or less where the machine or container has less",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -88,7 +93,7 @@ def compare(
         rank_by=rank_by,
         device=device,
         jobs=jobs,
-        memory=parse_size(max_memory),
+        memory=default_memory() if max_memory is None else parse_size(max_memory),
         seed=seed,
         progress=None if quiet else _progress,
     )

@@ -27,7 +27,7 @@ def detect(
     exclude: o.ExcludeFile = None,
     device: o.DeviceName = o.DEVICE,
     tile: o.TileSide = None,
-    max_memory: o.MaxMemory = o.MAX_MEMORY,
+    max_memory: o.MaxMemory = None,
     jobs: o.Jobs = None,
     max_pixels: o.MaxPixels = o.MAX_PIXELS,
     scratch: o.ScratchFolder = None,
@@ -40,8 +40,10 @@ def detect(
     A mask is a grey picture, 255 where `clean` would repair and 0 elsewhere. Edit it as you like
     and hand it to `darkroom clean --mask`.
     """
-    from darkroom.options import MachineOptions, OutputOptions, parse_size
-    from darkroom.pipeline.batch import detect_batch, exit_code, find_scans
+    from darkroom.options import OutputOptions
+    from darkroom.pipeline.batch import detect_batch, exit_code
+    from darkroom.pipeline.inputs import find_scans
+    from darkroom.pipeline.request import Request
     from darkroom.plugins.manager import installed
     from darkroom.presets import merge
 
@@ -57,17 +59,13 @@ def detect(
         ir=ir,
     )
     console = Console(quiet=quiet, verbose=verbose, as_json=as_json)
-    items = find_scans(inputs, recursive=recursive)
+    items = find_scans(inputs, recursive=recursive, note=console.message)
+    writing = OutputOptions(
+        exclude=exclude, overwrite=overwrite, skip_existing=skip_existing, dry_run=dry_run
+    )
+    machine = o.machine(device, tile, max_memory, jobs, max_pixels, scratch)
     with console.bars(len(items)):
-        outcomes = detect_batch(
-            items,
-            output,
-            chosen,
-            machine=MachineOptions(device, tile, parse_size(max_memory), jobs, max_pixels, scratch),
-            writing=OutputOptions(exclude=exclude, overwrite=overwrite, dry_run=dry_run),
-            skip_existing=skip_existing,
-            preset=found,
-            reporter=console,
-        )
+        request = Request(chosen, machine, writing, found)
+        outcomes = detect_batch(items, output, request, reporter=console)
     console.summary(outcomes)
     return exit_code(outcomes)

@@ -39,7 +39,7 @@ def inspect(
     from darkroom.inspect import inspect_file, write_preview
     from darkroom.inspect.look import DECODE_MEMORY
     from darkroom.io.scratch import Scratch
-    from darkroom.pipeline.batch import find_scans
+    from darkroom.pipeline.inputs import find_scans
 
     items = find_scans(inputs, recursive=recursive)
     if preview is not None and len(items) > 1:

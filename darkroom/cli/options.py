@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from darkroom.errors import UsageError
-from darkroom.options import CleanOptions, MachineOptions
+from darkroom.options import CleanOptions, MachineOptions, parse_size
 
 _CLEAN = CleanOptions()
 _MACHINE = MachineOptions()
@@ -212,7 +212,7 @@ MaskOutput = Annotated[
         panel=WRITING,
         help="A folder, or a file for a single input.",
         metavar="FILE|DIR",
-        show_default="NAME_mask.png beside the source",
+        show_default="NAME.mask.png beside the source, NAME with its suffix",
     ),
 ]
 SaveMask = Annotated[
@@ -220,7 +220,7 @@ SaveMask = Annotated[
     _option(
         "--save-mask",
         panel=WRITING,
-        help="Write the mask too, as NAME_mask.png or under the name given.",
+        help="Write the mask too, as NAME.mask.png or under the name given.",
         metavar="[FILE]",
     ),
 ]
@@ -270,8 +270,14 @@ TileSide = Annotated[
     ),
 ]
 MaxMemory = Annotated[
-    str,
-    _option("--max-memory", panel=MACHINE, help="Most memory to use.", metavar="SIZE"),
+    str | None,
+    _option(
+        "--max-memory",
+        panel=MACHINE,
+        help="Most memory to use.",
+        metavar="SIZE",
+        show_default="2GiB, or less where the machine or container has less",
+    ),
 ]
 Jobs = Annotated[
     int | None,
@@ -305,8 +311,24 @@ Verbose = Annotated[
 TableAsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 DEVICE = _MACHINE.device
-MAX_MEMORY = f"{_MACHINE.max_memory // 2**30}GiB"
 MAX_PIXELS = _MACHINE.max_pixels
+
+
+def machine(
+    device: str,
+    tile: int | None,
+    max_memory: str | None,
+    jobs: int | None,
+    max_pixels: int,
+    scratch: Path | None,
+) -> MachineOptions:
+    """The options of the machine, as users write them.
+
+    Raises:
+        UsageError: a size that is none.
+    """
+    memory = _MACHINE.max_memory if max_memory is None else parse_size(max_memory)
+    return MachineOptions(device, tile, memory, jobs, max_pixels, scratch)
 
 
 class OptionalValue(TyperCommand):

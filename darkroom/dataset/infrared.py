@@ -19,8 +19,9 @@ from darkroom.io import open_scan
 from darkroom.options import INFRARED, CleanOptions, MachineOptions, OutputOptions
 from darkroom.pairs.find import Pair, identities
 from darkroom.pairs.manifest import Manifest
-from darkroom.pipeline.batch import find_scans
 from darkroom.pipeline.clean import clean_file
+from darkroom.pipeline.inputs import find_scans
+from darkroom.pipeline.request import Request
 
 MAX_COVERAGE = 0.1  # of a frame that labels may mark; nothing is lost by dirtier frames than usual
 
@@ -91,7 +92,7 @@ def _labelled(
         folder = Path(stack.enter_context(TemporaryDirectory(dir=root / PARTS)))
         repair, mask = folder / "repair.tif", folder / "mask.png"
         output = OutputOptions(save_mask=mask, receipt=False)
-        clean_file(path, repair, options, machine=machine, output=output)
+        clean_file(path, repair, Request(options, machine, output))
         before, after, marked = (
             stack.enter_context(open_scan(each, cache_bytes=settings.cache_bytes))
             for each in (path, repair, mask)

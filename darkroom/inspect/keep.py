@@ -7,7 +7,7 @@ from darkroom.inspect.report import InfraredReport
 from darkroom.io.losses import planned_losses
 from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.carry import carried_tags
-from darkroom.pipeline.batch import target_suffix
+from darkroom.pipeline.naming import target_suffix
 from darkroom.scan import ScanInfo
 
 

@@ -1,7 +1,12 @@
-"""Outputs that appear under their name whole or not at all."""
+"""Outputs that appear under their name whole or not at all.
+
+While a process writes a temporary file it holds a lock on it (`flock`), so that another process can
+tell one that is being written from one that a killed process has left.
+"""
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +14,35 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from darkroom.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
+ENDING = ".darkroom"
+# A hidden file: the target's name, cut where it is long, a random number and our ending.
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.darkroom")
+LONGEST = 100  # bytes of the target's name in that of a temporary file
+
+
+def temporary_name(target: Path, ending: str = ENDING) -> Path:
+    """A name of our own beside a file."""
+    start = os.fsencode(target.name)[:LONGEST].decode("utf-8", "ignore") or "output"
+    return target.with_name(f".{start}.{secrets.token_hex(6)}{ending}")
+
+
+def lock(fd: int) -> bool:
+    """Lock an open file for as long as it stays open; False if another process has it."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a disk without locks: nobody can have one
+    return True
 
 
 class AtomicFile:
@@ -28,14 +62,18 @@ class AtomicFile:
     def __init__(self, target: Path, *, overwrite: bool = False) -> None:
         self.target = target
         self.overwrite = overwrite
-        if target.is_dir():
+        if os.path.isdir(target):  # noqa: PTH112  # never raises
             raise OutputError(f"{target}: is a folder", hint="name a file")
         if not overwrite and os.path.lexists(target):
             raise _exists(target)
-        self.temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+        self.temporary = temporary_name(target)
         self._done = False
         with writing(target):
             self.file: BinaryIO = self.temporary.open("x+b")
+            # Stays open until the file has its name; closing the last one gives up the lock.
+            self._lock = os.dup(self.file.fileno()) if fcntl is not None else -1
+        if self._lock >= 0:
+            lock(self._lock)
 
     def finish(self) -> Path:
         """Bring everything to the disk; returns the temporary file, complete but unnamed."""
@@ -51,37 +89,19 @@ class AtomicFile:
         try:
             self.finish()
             with writing(self.target):
-                self._rename()
+                give_name(self.temporary, self.target, overwrite=self.overwrite)
                 self._done = True
-                _sync_folder(self.target.parent)
+                sync_folder(self.target.parent)
         finally:
             if not self._done:
                 self.abort()
+            self._unlock()
         return self.target
 
-    def _rename(self) -> None:
-        if self.overwrite:
-            self._keep_mode()
-            self.temporary.replace(self.target)
-            return
-        try:
-            # A link fails where the name is taken, which a rename would not.
-            os.link(self.temporary, self.target)
-        except FileExistsError:
-            raise _exists(self.target) from None
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            # No hard links on this file system (FAT, some network shares).
-            if os.path.lexists(self.target):
-                raise _exists(self.target) from None
-            self.temporary.rename(self.target)
-            return
-        self.temporary.unlink()
-
-    def _keep_mode(self) -> None:
-        with suppress(OSError):
-            self.temporary.chmod(self.target.stat().st_mode & 0o7777)
+    def _unlock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def abort(self) -> None:
         """Throw the file away; nothing appears under the target's name."""
@@ -92,12 +112,45 @@ class AtomicFile:
             self.file.close()
         with suppress(OSError):
             self.temporary.unlink()
+        self._unlock()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.abort()
+
+
+def give_name(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    """Give a finished file its name; owner and mode of one that it replaces are kept.
+
+    Raises:
+        OutputError: the name is taken and must not be.
+        OSError: the system refuses.
+    """
+    if overwrite:
+        with suppress(OSError):
+            old = target.stat()
+            if (old.st_uid, old.st_gid) != (temporary.stat().st_uid, temporary.stat().st_gid):
+                os.chown(temporary, old.st_uid, old.st_gid)
+        with suppress(OSError):
+            temporary.chmod(target.stat().st_mode & 0o7777)
+        temporary.replace(target)
+        return
+    try:
+        # A link fails where the name is taken, which a rename would not.
+        os.link(temporary, target)
+    except FileExistsError:
+        raise _exists(target) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # No hard links on this file system (FAT, some network shares).
+        if os.path.lexists(target):
+            raise _exists(target) from None
+        temporary.rename(target)
+        return
+    temporary.unlink()
 
 
 def write_atomic(target: Path, data: bytes, *, overwrite: bool = False) -> Path:
@@ -143,7 +196,7 @@ def _exists(target: Path) -> OutputError:
     )
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename itself durable; some systems cannot open folders, which is fine."""
     with suppress(OSError):
         fd = os.open(folder, os.O_RDONLY)

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
@@ -21,11 +22,15 @@ class Engine:
         finder: finds artefacts, or None where the mask is given; a restorer also fills.
         inpainter: fills, or None where a restorer does.
         device: where both compute.
+        finder_name: what users call the finder.
+        inpainter_name: what users call the inpainter.
     """
 
     finder: Detector | Restorer | None
     inpainter: Inpainter | None
     device: Device
+    finder_name: str = "finder"
+    inpainter_name: str = "inpainter"
 
     @property
     def parts(self) -> list[Backend]:
@@ -33,13 +38,50 @@ class Engine:
         return [part for part in (self.finder, self.inpainter) if part is not None]
 
 
+def load_backend(spec: BackendSpec, options: CleanOptions, device: Device) -> Backend:
+    """One backend, made with its options.
+
+    Raises:
+        BackendError: it does not import, cannot start, or is not of the kind it was announced as.
+        UsageError: an option it does not have.
+    """
+    factory = load_object(spec.factory)
+    try:
+        backend: Backend = factory(
+            make_options(spec, options.options.get(spec.name, {})), device=device
+        )
+    except DarkroomError:
+        raise
+    except Exception as error:
+        raise BackendError(
+            f"backend {spec.name!r} cannot start: {type(error).__name__}: {error}",
+            hint="Run `darkroom plugins check`.",
+        ) from error
+    wanted = {"detector": Detector, "restorer": Restorer, "inpainter": Inpainter}[spec.kind]
+    if inspect.isclass(backend) or not isinstance(backend, wanted):
+        raise BackendError(f"{spec.factory} does not make a {spec.kind}")
+    return backend
+
+
 def load_engine(
-    options: CleanOptions, device: str, plugins: Plugins, *, mask_given: bool = False
+    options: CleanOptions,
+    device: str,
+    plugins: Plugins,
+    *,
+    mask_given: bool = False,
+    load: Callable[[BackendSpec, CleanOptions, Device], Backend] = load_backend,
 ) -> Engine:
     """Load what `options` name.
 
     With a given mask nothing is detected: the backend's own inpainter fills. A restorer that
     names none fills by itself, although what it does not take for damage it may leave as it is.
+
+    Args:
+        options: name the backends and hold their options.
+        device: where they shall compute.
+        plugins: where they come from.
+        mask_given: whether a mask says what to repair.
+        load: makes one backend.
 
     Raises:
         BackendError: an unknown or broken backend, missing modules, or an unusable device.
@@ -55,15 +97,15 @@ def load_engine(
     chosen = pick_device(device, spec)
     finder = None
     if not mask_given or (spec.kind == "restorer" and filler is None):
-        finder = _load(spec, options, chosen)
+        finder = load(spec, options, chosen)
     if spec.kind == "restorer" and options.inpainter is None and finder is not None:
-        return Engine(finder, None, chosen)  # type: ignore[arg-type]
+        return Engine(finder, None, chosen, spec.name)  # type: ignore[arg-type]
     if filler is None:
         raise BackendError(
             f"detector {spec.name!r} names no inpainter", hint="Choose one with --inpainter."
         )
-    inpainter = _load(plugins.backend(filler, ("inpainter",)), options, chosen)
-    return Engine(finder, inpainter, chosen)  # type: ignore[arg-type]
+    inpainter = load(plugins.backend(filler, ("inpainter",)), options, chosen)
+    return Engine(finder, inpainter, chosen, spec.name, filler)  # type: ignore[arg-type]
 
 
 def pick_device(asked: str, spec: BackendSpec) -> Device:
@@ -95,25 +137,6 @@ def pick_device(asked: str, spec: BackendSpec) -> Device:
     if number and not (number.isdigit() and int(number) < torch.cuda.device_count()):
         raise BackendError(f"there is no device {asked!r}", hint="`nvidia-smi` lists them.")
     return Device(asked)
-
-
-def _load(spec: BackendSpec, options: CleanOptions, device: Device) -> Backend:
-    factory = load_object(spec.factory)
-    try:
-        backend: Backend = factory(
-            make_options(spec, options.options.get(spec.name, {})), device=device
-        )
-    except DarkroomError:
-        raise
-    except Exception as error:
-        raise BackendError(
-            f"backend {spec.name!r} cannot start: {type(error).__name__}: {error}",
-            hint="Run `darkroom plugins check`.",
-        ) from error
-    wanted = {"detector": Detector, "restorer": Restorer, "inpainter": Inpainter}[spec.kind]
-    if inspect.isclass(backend) or not isinstance(backend, wanted):
-        raise BackendError(f"{spec.factory} does not make a {spec.kind}")
-    return backend
 
 
 def turns(backend: Backend) -> AbstractContextManager[object]:

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from darkroom.codec import Codec
-from darkroom.errors import DarkroomError, InputError, UsageError
+from darkroom.errors import DarkroomError, InputError
 from darkroom.io import open_scan
 from darkroom.io.infrared import SampleScan, find_sidecar, open_infrared
 from darkroom.options import INFRARED, IR_AUTO, IR_OFF, CleanOptions
-from darkroom.pipeline.engine import Engine, load_engine
 from darkroom.pipeline.infrared import Look, look
 from darkroom.plugins.manager import Plugins, installed
 from darkroom.scan import FrameStats, Scan
@@ -26,14 +25,12 @@ class InfraredRun:
         plane: as it is stored, a grey scan of any size.
         where: where it was found, for people.
         required: it was asked for by name, so that being no use is an error.
-        engine: the infrared detector and its inpainter.
-        options: of a run with that engine.
+        options: of a run by it, which name the infrared detector and its inpainter.
     """
 
     plane: Scan
     where: str
     required: bool
-    engine: Engine
     options: CleanOptions
 
 
@@ -44,32 +41,9 @@ def infrared_file(source: Path, options: CleanOptions) -> Path | None:
     return find_sidecar(source) if options.ir == IR_AUTO else Path(options.ir)
 
 
-def check_request(options: CleanOptions, *, mask_given: bool, files: int = 1) -> None:
-    """Refuse what contradicts itself.
-
-    Raises:
-        UsageError: infrared is wanted and not wanted, or wanted beside a mask, or one plane is
-            given for several scans.
-    """
-    named = options.ir not in (IR_AUTO, IR_OFF)
-    if options.backend == INFRARED and options.ir == IR_OFF:
-        raise UsageError(f"--backend {INFRARED} and --ir off exclude each other")
-    if named and mask_given:
-        raise UsageError(
-            f"--ir {options.ir} and --mask exclude each other",
-            hint="A mask already says what to repair.",
-        )
-    if named and files > 1:
-        raise UsageError(
-            f"--ir {options.ir}: one infrared file for {files} scans",
-            hint="Name the files NAME_IR.tif beside NAME.tif; --ir auto finds them.",
-        )
-
-
 def prepare(
     scan: Scan,
     options: CleanOptions,
-    device: str,
     plugins: Plugins,
     limits: dict[str, Any],
     stack: ExitStack,
@@ -79,14 +53,13 @@ def prepare(
     Args:
         scan: the picture.
         options: what was asked for.
-        device: where the backends shall compute.
-        plugins: where they come from.
+        plugins: where backends come from.
         limits: `cache_bytes`, `max_pixels` and `scratch` for what is opened.
         stack: closes what is opened.
 
     Returns:
-        The plane and its engine, or None, and what the user should know where it would have been
-        used but cannot be.
+        The plane and the options of a run by it, or None, and what the user should know where it
+        would have been used but cannot be.
 
     Raises:
         InputError: infrared was asked for by name and is not there or cannot be read.
@@ -105,12 +78,11 @@ def prepare(
                 hint="Name a file with --ir FILE, or choose another --backend.",
             )
         chosen = _chosen(options, plugins)
-        engine = load_engine(chosen, device, plugins)
     except DarkroomError as error:
         if required:
             raise
         return None, f"its infrared was not used: {error}"
-    return InfraredRun(*found, required, engine, chosen), None
+    return InfraredRun(*found, required, chosen), None
 
 
 def _plane(
@@ -136,15 +108,14 @@ def _plane(
     return stack.enter_context(plane), beside
 
 
-def array_infrared(plane: Scan, options: CleanOptions, device: str) -> InfraredRun:
+def array_infrared(plane: Scan, options: CleanOptions) -> InfraredRun:
     """The run for a plane that is already in memory, with the installed backends.
 
     Raises:
         BackendError: the infrared backend is missing.
     """
     chosen = _chosen(options, installed())
-    engine = load_engine(chosen, device, installed())
-    return InfraredRun(plane, "array", options.backend == INFRARED, engine, chosen)
+    return InfraredRun(plane, "array", options.backend == INFRARED, chosen)
 
 
 def _chosen(options: CleanOptions, plugins: Plugins) -> CleanOptions:

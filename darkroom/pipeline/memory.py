@@ -8,12 +8,13 @@ import numpy as np
 
 from darkroom.errors import UsageError
 from darkroom.geometry import Window
-from darkroom.options import IR_OFF, CleanOptions, MachineOptions
-from darkroom.pipeline.engine import Engine, load_engine
+from darkroom.options import IR_OFF, CleanOptions, MachineOptions, OutputOptions
+from darkroom.pipeline.engine import Engine
 from darkroom.pipeline.infrared_run import array_infrared
 from darkroom.pipeline.progress import Progress, Silent
+from darkroom.pipeline.request import Request
 from darkroom.pipeline.run import find_artefacts
-from darkroom.plugins.manager import installed
+from darkroom.pipeline.workbench import Workbench
 from darkroom.scan import (
     BaseScan,
     Bytes,
@@ -118,19 +119,18 @@ def clean_array(
     Raises:
         DarkroomError: as the stages do.
     """
-    options, machine = options or CleanOptions(), machine or MachineOptions()
-    if engine is None:
-        engine = load_engine(options, machine.device, installed(), mask_given=mask is not None)
+    # The mask is an array here; its name says only that there is one.
+    named = OutputOptions(mask=None if mask is None else Path("mask"))
+    request = Request(options or CleanOptions(), machine or MachineOptions(), named)
+    bench = Workbench(request, engine)
     scan = ArrayScan(pixels, encoding, dpi)
     given = None if mask is None else ArrayScan(np.asarray(mask, np.uint8), name="mask")
     progress = progress or Silent()
     run = None
-    if infrared is not None and options.ir != IR_OFF and given is None:
+    if infrared is not None and request.options.ir != IR_OFF and given is None:
         plane = ArrayScan(infrared, Encoding.LINEAR, name="infrared")
-        run = array_infrared(plane, options, machine.device)
-    with find_artefacts(
-        *(scan, engine, options, machine, progress), mask=given, infrared=run
-    ) as found:
+        run = array_infrared(plane, request.options)
+    with find_artefacts(bench, scan, progress, mask=given, infrared=run) as found:
         image = np.concatenate([after for _, _, after, _ in found.repaired(progress)])
         whole = scan.info.window
         score = None if found.score is None else found.score.read(whole)[..., 0]
@@ -140,5 +140,5 @@ def clean_array(
             score,
             len(found.parts),
             found.stats,
-            found.infrared,
+            found.decision.infrared,
         )

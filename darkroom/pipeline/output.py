@@ -62,6 +62,7 @@ class MaskFile:
     """
 
     def __init__(self, path: Path, mask: Spool, info: ScanInfo, *, overwrite: bool) -> None:
+        self.target, self.overwrite = path, overwrite
         self._mask = mask
         compression = "deflate" if path.suffix.lower() in TIFF_SUFFIXES else None
         self._sink = create_scan(
@@ -73,9 +74,13 @@ class MaskFile:
         for rows in _spooled(self._mask):
             self._sink.write_rows(rows)
 
-    def commit(self) -> None:
+    def finish(self) -> Path:
+        """Complete the file under its hidden name, which is returned."""
+        return self._sink.finish()
+
+    def commit(self) -> Path:
         """Give the file its name."""
-        self._sink.commit()
+        return self._sink.commit()
 
     def __enter__(self) -> Self:
         return self
@@ -112,8 +117,10 @@ class ResultFile:
         layers: bool,
         scratch: Path | None,
     ) -> None:
+        self.target, self.overwrite = path, overwrite
         self._info = info
         self._row = 0
+        self._finished: Path | None = None
         self._stack = ExitStack()
         options: dict[str, Any] = {}
         self._mask = self._difference = None
@@ -170,6 +177,11 @@ class ResultFile:
 
     def finish(self) -> Path:
         """Append the layers; returns the complete file under its hidden name."""
+        if self._finished is None:
+            self._finished = self._finish()
+        return self._finished
+
+    def _finish(self) -> Path:
         if self._mask is not None and self._difference is not None:
             grey = mask_info(self._info, self._info.path)
             colour = replace(
@@ -183,13 +195,13 @@ class ResultFile:
             add_page(colour, _spooled(self._difference), description="darkroom difference")
         return self._sink.finish()
 
-    def commit(self) -> None:
+    def commit(self) -> Path:
         """Give the file its name.
 
         Raises:
             OutputError: the name was taken meanwhile.
         """
-        self._sink.commit()
+        return self._sink.commit()
 
     def __enter__(self) -> Self:
         return self

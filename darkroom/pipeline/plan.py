@@ -1,7 +1,6 @@
 """How a scan is cut so that the run stays under its memory budget."""
 
 import ctypes
-import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,7 +36,11 @@ class Plan:
 
 
 def make_plan(
-    info: ScanInfo, engine: Engine, machine: MachineOptions, rows: int | None = None
+    info: ScanInfo,
+    engine: Engine,
+    machine: MachineOptions,
+    rows: int | None = None,
+    free: int | None = None,
 ) -> Plan:
     """The largest preferred tiles and the most threads that fit.
 
@@ -47,16 +50,17 @@ def make_plan(
         machine: the budget, and what the user wants of tiles and threads.
         rows: how high tiles may be, halos included, so that the reader need not decode again for
             the next in the row what it had for the last; None if it is all the same.
+        free: bytes of the budget that are left for tiles and bands; None for all but what the
+            process has now.
 
     Raises:
         UsageError: the budget is too small for a single smallest tile.
     """
-    free = machine.max_memory - current_rss()
+    free = machine.max_memory - current_rss() if free is None else free
     row = info.width * info.samples * info.dtype.itemsize
     band = int(max(16, min(256, BAND_SHARE * free / (6 * row)))) if free > 0 else 0
     contract = engine.finder.contract if engine.finder else engine.parts[0].contract
-    jobs = max(1, machine.jobs or os.cpu_count() or 1)
-    workers = jobs if contract.parallel else 1
+    workers = machine.workers if contract.parallel else 1
     side = round_up(max(SMALLEST_TILE, machine.tile or contract.tile), contract.multiple_of)
     smallest = round_up(SMALLEST_TILE, contract.multiple_of)
     if rows is not None and not machine.tile:

@@ -3,25 +3,24 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from darkroom.codec import Codec
-from darkroom.errors import InputError, SafetyError, UsageError
+from darkroom.errors import InputError, SafetyError
 from darkroom.geometry import Window, bands
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.mask import REPAIR, Component, components
-from darkroom.options import CleanOptions, MachineOptions
 from darkroom.pipeline.cutting import Cutter
+from darkroom.pipeline.decide import Decision, decide
 from darkroom.pipeline.detect import Find, mask_bands, replaces_frame
-from darkroom.pipeline.engine import Engine
-from darkroom.pipeline.infrared_run import InfraredRun, judge
-from darkroom.pipeline.plan import Plan, make_plan, tune_malloc, tune_threads
+from darkroom.pipeline.infrared_run import InfraredRun
+from darkroom.pipeline.plan import Plan, tune_malloc, tune_threads
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Repair
 from darkroom.pipeline.survey import float_white, survey
+from darkroom.pipeline.workbench import Workbench
 from darkroom.protocols import Recoverer, Restorer
 from darkroom.scan import Bytes, FrameStats, Pixels, Scan, held_rows
 
@@ -33,29 +32,27 @@ class Found:
     """A scan whose artefacts are found and not yet repaired.
 
     Attributes:
-        stats: the survey.
+        decision: who looked.
         plan: how the scan is cut.
         mask: uint8 spool, 0 or 255.
         score: uint8 spool of scores, or None where the mask was given.
         parts: the separate places of the mask.
         masked_pixels: pixels under the mask.
         whole: whether the backend replaces the whole frame, as it was asked to.
-        infrared: what the receipt says of the infrared, or None where none was looked at.
+        stats: the survey.
     """
 
-    stats: FrameStats
+    decision: Decision
     plan: Plan
     mask: Spool
     score: Spool | None
     parts: list[Component]
     masked_pixels: int
     whole: bool
-    infrared: dict[str, Any] | None
+    stats: FrameStats
     _cutter: Cutter
-    _engine: Engine
     _fill: Spool | None
     _pool: ThreadPoolExecutor
-    _options: CleanOptions
 
     @property
     def coverage(self) -> float:
@@ -77,80 +74,70 @@ class Found:
 
     def repaired(self, progress: Progress) -> Iterator[tuple[Window, Pixels, Pixels, Bytes]]:
         """Bands of (window, samples before, samples after, mask), top to bottom."""
+        engine, options = self.decision.engine, self.decision.options
         repair = Repair(
             self._cutter,
             self.mask,
-            self._engine.inpainter,
+            engine.inpainter,
             self._recoverer(),
             self.stats,
             self._fill,
-            "none" if self.whole else self._options.grain,
-            self._options.seed,
+            "none" if self.whole else options.grain,
+            options.seed,
             self.plan.band,
         )
         return repair.rows(self._pool, self.parts, progress)
 
     def _recoverer(self) -> Recoverer | None:
-        finder = self._engine.finder
+        finder = self.decision.engine.finder
         return finder if isinstance(finder, Recoverer) else None
 
 
 @contextmanager
 def find_artefacts(
+    bench: Workbench,
     scan: Scan,
-    engine: Engine,
-    options: CleanOptions,
-    machine: MachineOptions,
     progress: Progress,
     *,
     mask: Scan | None = None,
     exclude: Scan | None = None,
     infrared: InfraredRun | None = None,
 ) -> Iterator[Found]:
-    """Probe, plan, survey and find; the result is valid within the context.
+    """Survey, decide who looks, plan and find; the result is valid within the context.
 
     Args:
+        bench: the request, and its backends.
         scan: what to clean.
-        engine: the backends.
-        options: what decides the result.
-        machine: memory, threads, tiles.
         progress: told of each stage.
         mask: repair exactly this instead of looking for artefacts.
         exclude: areas never to touch.
-        infrared: the infrared plane, whose engine takes the place of `engine` if it is of use.
+        infrared: the infrared plane, which takes the place of the picture if it is of use.
 
     Raises:
         DarkroomError: as the stages do.
     """
     import cv2
 
-    whole = mask is None and replaces_frame(engine.finder)
-    if whole and engine.inpainter is not None:
-        raise UsageError(
-            "a backend that replaces the whole frame needs no inpainter",
-            hint="Leave --inpainter out.",
-        )
     cv2.setNumThreads(1)  # threads are ours; two layers of them only fight
     tune_malloc()
     tune_threads()
-    info = scan.info
+    info, machine = scan.info, bench.request.machine
     for other in (mask, exclude):
         _same_size(scan, other)
-    plan = make_plan(info, engine, machine, held_rows(scan))
+    if infrared is None:
+        bench.engine(bench.request.options)  # what cannot be loaded is known before any work
     codec = Codec.of(info, float_white(scan))
-    cutter, report = Cutter(scan, codec), None
+    with ThreadPoolExecutor(machine.workers) as looking:
+        stats = survey(scan, codec, bench.request.options.polarity, looking)
+    decision = decide(bench, scan, codec, stats, infrared)
+    engine, options, stats = decision.engine, decision.options, decision.stats
+    planes = [scan] if decision.plane is None or infrared is None else [scan, infrared.plane]
+    plan = bench.plan(info, engine, held_rows(*planes))
+    cutter = Cutter(scan, codec, decision.plane)
     scratch = Scratch(machine.scratch)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(plan.jobs))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        stats = survey(scan, codec, options.polarity, pool)
-        if infrared is not None:
-            seen, report = judge(infrared, scan, codec, stats)
-            if seen.refusal is None:
-                engine, options, whole = infrared.engine, infrared.options, False
-                cutter = Cutter(scan, codec, seen.plane)
-                stats = replace(stats, infrared=seen.stats)
-                plan = make_plan(info, engine, machine, held_rows(scan, infrared.plane))
 
         def spool(samples: int, dtype: object) -> Spool:
             made = scratch.spool(info.width, info.height, samples, np.dtype(dtype))  # type: ignore[call-overload]
@@ -171,20 +158,9 @@ def find_artefacts(
             _remove(exclude, frame_mask, plan.band)
         parts = list(components(mask_bands(frame_mask, plan.band), info.width))
         masked = sum(part.area for part in parts)
+        whole = mask is None and replaces_frame(engine.finder)
         yield Found(
-            stats,
-            plan,
-            frame_mask,
-            score,
-            parts,
-            masked,
-            whole,
-            report,
-            cutter,
-            engine,
-            fill,
-            pool,
-            options,
+            decision, plan, frame_mask, score, parts, masked, whole, stats, cutter, fill, pool
         )
 
 

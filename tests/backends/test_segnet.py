@@ -20,6 +20,7 @@ from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.detect import quantise
 from darkroom.pipeline.engine import Engine
 from darkroom.pipeline.memory import clean_array
+from darkroom.pipeline.request import Request
 from darkroom.plugins.manager import installed, load_object, make_options
 from darkroom.protocols import Device, Restorer
 from darkroom.training.session import start_from
@@ -380,7 +381,7 @@ def test_full_gives_every_pixel_its_most_likely_level(weights, rng, tmp_path):
     options = CleanOptions(
         backend="segnet", options={"segnet": {"weights": str(weights), "output": "full"}}
     )
-    receipt = clean_file(tmp_path / "scan.png", tmp_path / "out.png", options)
+    receipt = clean_file(tmp_path / "scan.png", tmp_path / "out.png", Request(options))
     out = np.asarray(Image.open(tmp_path / "out.png"))
     # What the backend shows the network: the picture mirrored at its edges.
     padded = np.pad(image, ((32, 28 + 32), (32, 22 + 32)), "reflect").astype(np.float32) / 255
@@ -395,15 +396,15 @@ def test_full_gives_every_pixel_its_most_likely_level(weights, rng, tmp_path):
     kept = clean_file(
         tmp_path / "scan.png",
         tmp_path / "kept.png",
-        options,
-        output=OutputOptions(exclude=tmp_path / "exclude.png"),
+        Request(options, output=OutputOptions(exclude=tmp_path / "exclude.png")),
     )
     result = np.asarray(Image.open(tmp_path / "kept.png"))
     assert np.array_equal(result[exclude > 0], image[exclude > 0])
     assert np.array_equal(result[exclude == 0], out[exclude == 0])
     assert kept.masked_pixels == image.size - 400
     with pytest.raises(UsageError, match="inpainter"):
-        clean_file(tmp_path / "scan.png", tmp_path / "no.png", replace(options, inpainter="telea"))
+        request = Request(replace(options, inpainter="telea"))
+        clean_file(tmp_path / "scan.png", tmp_path / "no.png", request)
 
 
 def test_calibration_never_chooses_what_is_worse_than_nothing():
@@ -447,7 +448,7 @@ def test_broken_weights_are_one_clear_error(weights, tmp_path, network):
 
 def test_wrong_options_are_usage_errors(tmp_path, capsys):
     Image.fromarray(np.zeros((40, 40), np.uint8)).save(tmp_path / "a.png")
-    for option in ("segnet:output=half", "segnet:bfloat16=maybe", "segnet:window=3"):
+    for option in ("segnet:output=half", "segnet:precision=half", "segnet:window=3"):
         command = ["clean", str(tmp_path / "a.png"), "--backend", "segnet", "--option", option]
         assert main([*command, "-o", str(tmp_path / "o.png")]) == 2, option
         assert capsys.readouterr().err.startswith("error: ")

@@ -29,7 +29,7 @@ def test_one_scan_gets_a_clean_one_beside_it_with_a_receipt(darkroom, scan):
     result = clean(darkroom, source)
     assert result.code == 0, result.err
     assert result.out == ""
-    assert names(source.parent) == ["scan.tif", "scan_clean.receipt.json", "scan_clean.tif"]
+    assert names(source.parent) == ["scan.tif", "scan_clean.tif", "scan_clean.tif.receipt.json"]
     assert digest(source) == before
     old, new = tifffile.imread(source), tifffile.imread(source.with_name("scan_clean.tif"))
     assert new.dtype == old.dtype and new.shape == old.shape
@@ -194,7 +194,7 @@ def test_dry_run_writes_nothing(darkroom, scan):
 def test_save_mask_with_and_without_a_name(darkroom, scan, tmp_path):
     source = scan()
     assert clean(darkroom, source, "--save-mask").code == 0
-    assert "scan_clean_mask.png" in names(tmp_path)
+    assert "scan_clean.tif.mask.png" in names(tmp_path)
     wanted = tmp_path / "where.png"
     assert clean(darkroom, source, "--save-mask", wanted, "--overwrite").code == 0
     mask = np.asarray(Image.open(wanted))
@@ -229,10 +229,10 @@ def test_detect_writes_a_mask_and_only_that(darkroom, scan, tmp_path):
     source = scan("s/scan.tif")
     result = darkroom("detect", source, "--backend", "tophat")
     assert result.code == 0, result.err
-    assert names(source.parent) == ["scan.tif", "scan_mask.png"]
-    assert set(np.unique(np.asarray(Image.open(source.with_name("scan_mask.png"))))) == {0, 255}
+    assert names(source.parent) == ["scan.tif", "scan.tif.mask.png"]
+    assert set(np.unique(np.asarray(Image.open(source.with_name("scan.tif.mask.png"))))) == {0, 255}
     assert darkroom("detect", source, "--backend", "tophat", "-o", tmp_path / "m").code == 0
-    assert names(tmp_path / "m") == ["scan_mask.png"]
+    assert names(tmp_path / "m") == ["scan.tif.mask.png"]
 
 
 def test_two_scans_never_write_the_same_output(darkroom, scan, tmp_path):

@@ -10,8 +10,9 @@ from PIL import Image
 
 from darkroom.errors import InputError
 from darkroom.io import open_scan
-from darkroom.options import CleanOptions
-from darkroom.pipeline.batch import clean_batch, find_scans
+from darkroom.pipeline.batch import clean_batch
+from darkroom.pipeline.inputs import find_scans
+from darkroom.pipeline.request import Request
 
 
 class Quiet:
@@ -27,6 +28,9 @@ class Quiet:
         pass
 
     def advance(self, pixels):
+        pass
+
+    def message(self, text):
         pass
 
     def end(self, outcome):
@@ -82,7 +86,7 @@ def test_a_source_that_vanishes_before_its_turn(tmp_path) -> None:
         noise(tmp_path / f"{name}.tif", (60, 80, 3))
     reporter = Quiet(lambda outcome: (tmp_path / "b.tif").unlink(missing_ok=True))
     items = find_scans([tmp_path])
-    clean_batch(items, str(tmp_path / "out") + "/", CleanOptions(), reporter=reporter)
+    clean_batch(items, str(tmp_path / "out") + "/", Request(), reporter=reporter)
     status = {outcome.source.name: outcome.status for outcome in reporter.outcomes}
     assert status == {"a.tif": "done", "b.tif": "failed", "c.tif": "done"}
     error = next(o.error for o in reporter.outcomes if o.error)

@@ -86,14 +86,14 @@ def test_a_bug_is_one_line_and_a_traceback_only_when_asked(darkroom, monkeypatch
 def test_a_bug_in_one_file_does_not_stop_the_batch(darkroom, scan, monkeypatch):
     from darkroom.pipeline import batch
 
-    real = batch.clean_file
+    real = batch.run
 
-    def sometimes(source, *rest, **settings):
-        if source.name == "a.tif":
+    def sometimes(job, *rest):
+        if job.source.name == "a.tif":
             raise ZeroDivisionError("oh")
-        return real(source, *rest, **settings)
+        return real(job, *rest)
 
-    monkeypatch.setattr(batch, "clean_file", sometimes)
+    monkeypatch.setattr(batch, "run", sometimes)
     result = darkroom(
         "clean", scan("a.tif"), scan("b.tif"), "--backend", "tophat", "--grain", "none", "--json"
     )

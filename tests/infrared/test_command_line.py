@@ -36,7 +36,7 @@ def write_hdri(path, made):
 
 
 def receipt_of(path):
-    return json.loads(path.with_name(f"{path.stem}.receipt.json").read_text())
+    return json.loads(path.with_name(f"{path.name}.receipt.json").read_text())
 
 
 def test_a_vuescan_file_is_cleaned_by_its_fourth_sample(frame, darkroom, tmp_path):

@@ -18,7 +18,8 @@ from PIL import Image
 
 from darkroom.errors import InputError, OutputError, SafetyError, UsageError
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions
-from darkroom.pipeline.clean import clean_file, detect_file
+from darkroom.pipeline import clean
+from darkroom.pipeline.request import Request
 from darkroom.plugins.manager import GROUP, Plugins
 
 OPTIONS = CleanOptions(backend="tophat", grain="none")
@@ -56,6 +57,14 @@ def scan(tmp_path, pixels):
     return path
 
 
+def clean_file(source, target, options, **wishes):
+    return clean.clean_file(source, target, Request(options, **wishes))
+
+
+def detect_file(source, mask, options, **wishes):
+    return clean.detect_file(source, mask, Request(options, **wishes))
+
+
 def folder(path):
     return {p.name: p.read_bytes() for p in path.iterdir()}
 
@@ -68,7 +77,7 @@ def test_a_tiff_comes_out_whole(scan, pixels, tmp_path, plugins):
     with tifffile.TiffFile(out) as tif:
         page, result = tif.pages[0], tif.asarray()
         tags = {t.code: t.value for t in page.tags.values()}
-    mask = np.asarray(Image.open(tmp_path / "out_mask.png"))
+    mask = np.asarray(Image.open(tmp_path / "out.tif.mask.png"))
     assert result.dtype == pixels.dtype
     assert (result[mask == 0] == pixels[mask == 0]).all()
     assert (result[mask > 0] != pixels[mask > 0]).any(axis=1).mean() > 0.9
@@ -77,7 +86,7 @@ def test_a_tiff_comes_out_whole(scan, pixels, tmp_path, plugins):
     assert tags[305].startswith("VueScan 9")
     assert tags[271] == "Nikon"
     assert tags[65000] == (7, 9)
-    stored = json.loads((tmp_path / "out.receipt.json").read_text())
+    stored = json.loads((tmp_path / "out.tif.receipt.json").read_text())
     assert stored == json.loads(receipt.as_json())
     assert stored["untouched_before"] == stored["untouched_after"]
     assert stored["artefacts"] == receipt.artefacts >= 20
@@ -221,11 +230,12 @@ from darkroom.options import *
 from darkroom.pipeline.clean import clean_file
 from darkroom.plugins.manager import GROUP, Plugins
 print("ready", flush=True)
-receipt = clean_file(
-    Path(sys.argv[1]), Path(sys.argv[2]), CleanOptions(backend="tophat", grain="none"),
+from darkroom.pipeline.request import Request
+receipt = clean_file(Path(sys.argv[1]), Path(sys.argv[2]), Request(
+    CleanOptions(backend="tophat", grain="none"),
     plugins=Plugins([EntryPoint("tests", "plugin_for_tests", GROUP)]),
     machine=MachineOptions(max_memory=int(sys.argv[3])),
-)
+))
 print(receipt.peak_memory)
 """
 

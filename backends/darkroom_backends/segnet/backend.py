@@ -18,10 +18,10 @@ from torch import Tensor
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
 from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
-from darkroom.precision import native_bfloat16
-from darkroom.protocols import Device, Restoration, TileContract
+from darkroom.precision import check_precision, computing
+from darkroom.protocols import Device, Provenance, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, luminance, reflect
-from darkroom.weights import fill_module, load_weights
+from darkroom.weights import fill_module, load_weights, read_header
 from darkroom_backends.segnet.calibration import read_table, thresholds
 from darkroom_backends.segnet.levels import BRIGHTEST, expectation, judge_levels, likeliest
 from darkroom_backends.segnet.model import GROW, STRIDE, SegNet, SegNetConfig
@@ -42,18 +42,18 @@ class SegNetOptions:
         weights: a weights file; empty for the one that ships.
         output: "composite" replaces improbable pixels by what is expected in their place;
             "full" gives every pixel its most likely of 256 levels, as published.
-        bfloat16: "auto" (where the processor multiplies it natively), "on" or "off".
+        precision: "float32", the same on every processor to within its last bits, or "bfloat16",
+            faster where the processor multiplies it natively, which changes some repairs.
     """
 
     weights: str = ""
     output: str = "composite"
-    bfloat16: str = "auto"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if self.output not in ("composite", "full"):
             raise ValueError(f"output is composite or full, not {self.output!r}")
-        if self.bfloat16 not in ("auto", "on", "off"):
-            raise ValueError(f"bfloat16 is auto, on or off, not {self.bfloat16!r}")
+        check_precision(self.precision)
 
 
 class SegNetRestorer:
@@ -71,13 +71,13 @@ class SegNetRestorer:
     ) -> None:
         options = options or SegNetOptions()
         self.device = torch.device((device or Device()).name)
-        self.module, self._table, self._judge = load_network(weights_file(options))
+        path = weights_file(options)
+        self.module, self._table, self._judge = load_network(path)
+        self.provenance = Provenance(options.precision, path.name, read_header(path).digest)
         self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._low = min(row[1] for row in self._table)
         self.whole_frame = options.output == "full"
-        self._bfloat16 = {"on": True, "off": False}.get(
-            options.bfloat16, native_bfloat16(self.device)
-        )
+        self._precision = options.precision
         self.contract = TileContract(
             halo=CELL,
             multiple_of=CELL,
@@ -147,7 +147,7 @@ class SegNetRestorer:
         ).grow(MARGIN)
         x = torch.from_numpy(take(plane, tile.read, window))[None, None].to(self.device)
         x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
+        with computing(self.device, self._precision):
             features = self.module.features(x)
             parts = [
                 of(self.module.rows(features, y, min(y + SLAB, window.height)))

@@ -18,10 +18,10 @@ from torch.nn import functional as F
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
 from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
-from darkroom.precision import native_bfloat16
-from darkroom.protocols import Device, Restoration, TileContract
+from darkroom.precision import check_precision, computing
+from darkroom.protocols import Device, Provenance, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, luminance
-from darkroom.weights import fill_module, load_weights
+from darkroom.weights import fill_module, load_weights, read_header
 from darkroom_backends.unet.calibration import DEFAULT, thresholds
 from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig, fill
 
@@ -42,18 +42,18 @@ class UNetOptions:
         scale: how many times less wide and high the network sees the scan. At 2 it finds
             artefacts twice as large, as fine scans show them, and no longer the least. 0 chooses
             by the file's resolution: 2 from `FINE` pixels per inch, otherwise 1.
-        bfloat16: "auto" (where the processor multiplies it natively), "on" or "off".
+        precision: "float32", the same on every processor to within its last bits, or "bfloat16",
+            faster where the processor multiplies it natively, which changes some repairs.
     """
 
     weights: str = ""
     scale: int = 0
-    bfloat16: str = "auto"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if not 0 <= self.scale <= COARSEST:
             raise ValueError(f"scale is 0 to {COARSEST}, not {self.scale}")
-        if self.bfloat16 not in ("auto", "on", "off"):
-            raise ValueError(f"bfloat16 is auto, on or off, not {self.bfloat16!r}")
+        check_precision(self.precision)
 
 
 class UNetRestorer:
@@ -66,12 +66,12 @@ class UNetRestorer:
     def __init__(self, options: UNetOptions | None = None, *, device: Device | None = None) -> None:
         options = options or UNetOptions()
         self.device = torch.device((device or Device()).name)
-        self.module, self._table, self._judge = load_network(weights_file(options))
+        path = weights_file(options)
+        self.module, self._table, self._judge = load_network(path)
+        self.provenance = Provenance(options.precision, path.name, read_header(path).digest)
         self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._low = min(row[1] for row in self._table)
-        self._bfloat16 = {"on": True, "off": False}.get(
-            options.bfloat16, native_bfloat16(self.device)
-        )
+        self._precision = options.precision
         self._scale = options.scale
         largest = options.scale or 2
         self.margin = SURROUNDINGS * largest
@@ -122,7 +122,7 @@ class UNetRestorer:
         height, width = tile.image.shape[:2]
         inner = self._seen(tile, scale).relative_to(tile.read).slices
         shown = self._tensor(self._shown(tile)[:, *inner][None])
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):
+        with computing(self.device, self._precision):
             seen = self.module.look(reduce(shown, scale))
         logit, detail, gate = (plane.float() for plane in seen)
         damaged = torch.sigmoid(logit)

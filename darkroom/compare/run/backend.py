@@ -17,6 +17,7 @@ from darkroom.options import INFRARED, IR_AUTO, IR_OFF, CleanOptions, MachineOpt
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.engine import Engine, load_engine
 from darkroom.pipeline.memory import clean_array
+from darkroom.pipeline.request import Request
 from darkroom.plugins.manager import installed
 from darkroom.protocols import BackendSpec
 
@@ -82,7 +83,7 @@ class BackendRunner:
         """Clean from file to file, streaming."""
         extra = OutputOptions(save_mask=mask, receipt=False)
         options = replace(self.options, max_coverage=1.0)
-        clean_file(scan, output, options, machine=self.machine, output=extra)
+        clean_file(scan, output, Request(options, self.machine, extra))
 
     def __hash__(self) -> int:
         return hash(self.name)

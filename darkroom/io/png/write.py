@@ -5,7 +5,6 @@ Source: PNG specification, third edition; filter choice by least sum of absolute
 its section 12.7.
 """
 
-import os
 import struct
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,13 +18,14 @@ from darkroom.errors import OutputError, UsageError
 from darkroom.io.atomic import AtomicFile, writing
 from darkroom.io.exif import exif_of_tags
 from darkroom.io.png.chunks import COLOUR, METRE, OTHERS, SIGNATURE, TEXTS, XMP_KEY, chunk
+from darkroom.machine import processors
 from darkroom.metadata import Chunk
 from darkroom.scan import Pixels, ScanInfo
 
 TIFF_HINT = "write a .tif instead"
 _BAND = 1 << 20
 _LEVEL = 6
-_THREADS = min(4, os.cpu_count() or 1)
+_THREADS = min(4, processors())
 
 
 class PngSink:

@@ -5,7 +5,6 @@ compressed strips and tiles are decoded into a cache of limited size; pages whos
 too large for that are unpacked once, as a stream where the codec allows it, to a disk spool.
 """
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.codecs import Coding, SegmentError
 from darkroom.io.tiff.pages import Page
 from darkroom.io.tiff.stream import MAPPED_MEMORY, STREAMED, Segment, stream_rows
+from darkroom.machine import processors
 from darkroom.scan import BaseScan, Pixels, ReadCost, ScanInfo
 
 # The most that a byte of each codec can expand to; more means a damaged header.
@@ -34,7 +34,7 @@ _JOINED_READ = 2 << 20  # and where only a part of each is,
 _JOINED_ROW = 128 << 10  # if a row has no more bytes than this
 _NARROW = 1024  # columns of tiles of which several fit under one window
 _LEAST_ROWS = 192  # fewer in the cache, and it costs less to unpack all to disk
-_THREADS = min(4, os.cpu_count() or 1)
+_THREADS = min(4, processors())
 
 
 class TiffScan(BaseScan):

@@ -5,7 +5,6 @@ directories and private tags of the source have to be laid into the file byte fo
 are checked in the tests against tifffile, Pillow and OpenCV.
 """
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.carry import carried_tags
 from darkroom.io.tiff.codecs import Coding
 from darkroom.io.tiff.ifd import LONG, LONG8, SHORT, ByteOrder, Layout, pack_directories
+from darkroom.machine import processors
 from darkroom.metadata import Metadata, Tag
 from darkroom.scan import Pixels, Scan, ScanInfo
 
@@ -32,7 +32,7 @@ CLASSIC_LIMIT = (1 << 32) - (1 << 25)  # bytes; leaves room for directories
 STRIP_BYTES = 1 << 19
 LARGEST_SEGMENT = 4 << 20
 LARGEST_BAND = 64 << 20
-_THREADS = min(4, os.cpu_count() or 1)
+_THREADS = min(4, processors())
 
 
 @dataclass(frozen=True, slots=True)
