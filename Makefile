@@ -1,5 +1,7 @@
 # make demo   set up, then clean a damaged photograph and show the result
 # make test   set up, then run all tests
+# make test-fast  … only those that take little and want nothing from outside
+# make coverage   … these with their coverage of branches
 # make lint   set up, then run linters and the type checker
 # make docs   set up, then build the documentation into site/
 # make clean  remove what the above made
@@ -10,15 +12,23 @@ PYTHON ?= python3
 TORCH_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+FAST := "not slow and not external"
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test lint docs reference clean
+.PHONY: demo test test-fast coverage lint docs reference clean
 
 demo: $(VENV)/installed
 	$(BIN)/darkroom demo --overwrite
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q
+
+test-fast: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q -m $(FAST)
+
+coverage: $(VENV)/installed-dev
+	$(BIN)/coverage run -m pytest -q -m $(FAST)
+	$(BIN)/coverage report --skip-covered --skip-empty
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -49,4 +59,4 @@ $(VENV)/installed-docs: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) site build darkroom-demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site build darkroom-demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist

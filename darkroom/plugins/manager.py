@@ -21,6 +21,7 @@ from darkroom.plugins import hookspecs
 from darkroom.protocols import BackendSpec, Cleaned, Kind, ReaderSpec, TrainableSpec, WriterSpec
 
 GROUP = "darkroom.plugins"
+DISTRIBUTION = "darkroom-film"  # darkroom itself on the package index, where `darkroom` is taken
 State = Literal["active", "failed", "duplicate"]
 
 
@@ -71,10 +72,11 @@ class Plugins:
         self.writers: list[WriterSpec] = []
         self.preset_packages: list[str] = []
         taken: dict[str, PluginRecord] = {}
-        # Our own come first, so that a stranger cannot take a built-in name by sorting before it.
-        for entry in sorted(
-            entry_points, key=lambda e: (_dist(e)[0] != "darkroom", e.name, e.value)
-        ):
+        seen: set[tuple[str, str]] = set()
+        for entry in sorted(entry_points, key=_order):
+            if (entry.name, entry.value) in seen:
+                continue  # the same plugin, installed under a further name of its distribution
+            seen.add((entry.name, entry.value))
             record = PluginRecord(entry.name, entry.value, *_dist(entry))
             self.records.append(record)
             if entry.name in taken:
@@ -188,7 +190,8 @@ class Plugins:
         spec = self.backends.get(name)
         if spec is None:
             raise errors.BackendError(
-                f"no backend called {name!r}", hint=did_you_mean(name, known, "darkroom backends")
+                f"no backend called {name!r}{self._failures()}",
+                hint=did_you_mean(name, known, "darkroom backends"),
             )
         if kinds and spec.kind not in kinds:
             raise errors.BackendError(
@@ -202,6 +205,14 @@ class Plugins:
                 hint=f"pip install {' '.join(missing)}",
             )
         return spec
+
+    def _failures(self) -> str:
+        """Which plugins failed to load, to be said where something is missing."""
+        failed = [f"{r.name} ({r.error})" for r in self.records if r.state == "failed"]
+        if not failed:
+            return ""
+        noun = "this plugin" if len(failed) == 1 else "these plugins"
+        return f"; {noun} failed to load: {', '.join(failed)}"
 
     def trainable(self, name: str) -> TrainableSpec:
         """The trainable network called `name`.
@@ -302,7 +313,8 @@ def _checked(answers: list[Any], kind: type) -> list[Any]:
 
 
 def _order(entry: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
-    return _dist(entry)[0] != "darkroom", entry.name, entry.value
+    """Our own first, so that a stranger cannot take a built-in name by sorting before it."""
+    return _dist(entry)[0] != DISTRIBUTION, entry.name, entry.value
 
 
 def _dist(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from layouts import LAYOUTS
 from pictures import copy_scan, make_info, make_picture, write_scan
 
+pytestmark = pytest.mark.external
 COMPRESSIONS = ("none", "lzw", "deflate", "zstd", "packbits")
 TITLES = (
     *("VueScan raw TIFF, 4 samples", "VueScan raw DNG, RGB and infrared", "Grey 16-bit DNG"),
@@ -18,10 +19,13 @@ SAMPLES = {"VueScan raw TIFF, 4 samples": 4, "VueScan raw DNG, RGB and infrared"
 SAMPLES |= {"Grey 16-bit DNG": 1}
 
 
-def need(program: str) -> str:
+def need(program: str, maker: bytes = b"") -> str:
+    """Where a program is; skips where it is missing, or is another one of that name."""
     found = shutil.which(program)
     if found is None:
         pytest.skip(f"{program} is not installed")
+    if maker and maker not in run(found, "-version").stdout:
+        pytest.skip(f"{found} is not that of {maker.decode()}")
     return found
 
 
@@ -55,7 +59,7 @@ def test_libvips(written) -> None:
 
 
 def test_imagemagick(written) -> None:
-    program, (path, title) = need("identify"), written
+    program, (path, title) = need("identify", b"ImageMagick"), written
     done = run(program, "-format", "%w %h %z\n", f"{path}[0]")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [b"80", b"60", b"8" if "JPEG" in title else b"16"]
@@ -97,7 +101,7 @@ def test_gimp(tmp_path) -> None:
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 @pytest.mark.parametrize("dtype", ["u1", "u2"])
 def test_imagemagick_reads_the_very_samples(tmp_path, compression, dtype) -> None:
-    program = need("convert")
+    program = need("convert", b"ImageMagick")
     pixels = make_picture((50, 70, 3), dtype)
     path, _ = write_scan(tmp_path / "a.tif", make_info(pixels), pixels, compression=compression)
     depth = 8 * pixels.itemsize

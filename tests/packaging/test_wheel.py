@@ -84,7 +84,7 @@ def test_presets_are_found_in_the_installed_package(installed):
 def test_entry_points_load_and_announce_what_imports(installed):
     code = (
         "import json, importlib.metadata as m; from darkroom.plugins.manager import Plugins;"
-        f"(own,) = m.distributions(name='darkroom', path=[{str(installed)!r}]);"
+        f"(own,) = m.distributions(name='darkroom-film', path=[{str(installed)!r}]);"
         "entries = own.entry_points; plugins = Plugins(entries.select(group='darkroom.plugins'));"
         "script, = entries.select(group='console_scripts', name='darkroom');"
         "print(json.dumps([[r.error for r in plugins.records], plugins.check(), "

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.errors import BackendError, UsageError
-from darkroom.plugins.manager import GROUP, Plugins, load_object, make_options
+from darkroom.plugins.manager import DISTRIBUTION, GROUP, Plugins, load_object, make_options
 from darkroom.protocols import Cleaned
 
 FIXTURES = Path(__file__).resolve().parent.parent / "plugins_fixture"
@@ -32,7 +32,7 @@ def load(monkeypatch):
         for path in paths:
             monkeypatch.syspath_prepend(path)
         entries = list(importlib.metadata.entry_points(group=GROUP))
-        own = [entry for entry in entries if entry.dist.name == "darkroom"]
+        own = [entry for entry in entries if entry.dist.name == DISTRIBUTION]
         for dist in importlib.metadata.distributions(path=paths):
             own += dist.entry_points.select(group=GROUP)
         return Plugins(own)
@@ -141,3 +141,17 @@ def test_backend_options_are_checked_and_converted(load):
 def test_what_does_not_import_is_a_backend_error():
     with pytest.raises(BackendError, match="does not import"):
         load_object("no_such_module:x")
+
+
+def test_a_missing_backend_names_the_plugins_that_failed_to_load(load):
+    with pytest.raises(BackendError, match=r"no backend called 'delphi'; this plugin failed"):
+        load("import_error").backend("delphi")
+    with pytest.raises(BackendError, match=r"no backend called 'delphi'$"):
+        load("good").backend("delphi")
+
+
+def test_the_same_plugin_installed_twice_is_one_plugin(monkeypatch):
+    entries = list(importlib.metadata.entry_points(group=GROUP))
+    assert [r.state for r in Plugins([*entries, *entries]).records] == ["active"] * len(
+        {(e.name, e.value) for e in entries}
+    )
