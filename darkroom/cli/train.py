@@ -39,7 +39,10 @@ def train(
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,
     init: Annotated[
-        Path | None, typer.Option(help="Weights to start from, or vgg16_bn.pth for segnet.")
+        Path | None,
+        typer.Option(
+            help="Weights to start from, also of a smaller network; vgg16_bn.pth for segnet."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     licence: Annotated[str, typer.Option(help="Licence note for the weights file.")] = "",

@@ -8,6 +8,7 @@ differences must not count as dust. All figures are in levels of an 8-bit pictur
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
@@ -97,3 +98,34 @@ def artefact_mask(scan: NDArray[Any], gt: NDArray[Any], *, scale: float = 1.0) -
         weak |= plane > limits.low
         strong |= plane > limits.high
     return hysteresis(weak, strong)
+
+
+def beyond_grain(scan: NDArray[Any], gt: NDArray[Any], mask: Bool) -> Bool:
+    """The part of an artefact mask in which more than the grain differs.
+
+    A healing brush puts other grain all over its disc, so that a speck retouched on coarse grain
+    is marked as large as the brush was. What differs beyond grain shows in the difference once it
+    is smoothed; a pixel around it belongs to it too.
+
+    Args:
+        scan: (H, W) or (H, W, C), in levels of 8 bits.
+        gt: the same shape.
+        mask: (H, W), as `artefact_mask` gives it.
+    """
+    difference = tone_corrected(scan, gt)
+    smooth = np.abs(cv2.GaussianBlur(difference, (0, 0), 0.8)).reshape(*mask.shape, -1).max(axis=2)
+    size = np.abs(difference).reshape(*mask.shape, -1).max(axis=2)
+    core = mask & (smooth > max(3.0, 1.6 * _grain(np.asarray(scan, np.float32))))
+    core = ndi.binary_dilation(core, EIGHT) & mask & (size > 2.0)
+    return hysteresis(core, core)
+
+
+def _grain(scan: NDArray[np.float32], block: int = 16) -> float:
+    """Standard deviation of the grain: of what varies fast, in the calmer blocks of the picture."""
+    fast = np.abs(scan - cv2.GaussianBlur(scan, (0, 0), 1.5)).reshape(*scan.shape[:2], -1).mean(2)
+    rows, columns = (max(1, n // block) for n in fast.shape)
+    whole = fast[: rows * block, : columns * block]
+    blocks = [
+        b.mean() for row in np.array_split(whole, rows) for b in np.array_split(row, columns, 1)
+    ]
+    return 1.25 * float(np.quantile(blocks, 0.3))

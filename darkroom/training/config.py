@@ -23,6 +23,7 @@ SHARES = (
     "negative",
     "tone",
     "tone_limit",
+    "grey",
 )
 
 
@@ -62,6 +63,9 @@ class TrainConfig:
         negative: share of crops that are inverted.
         tone: share of crops whose gamma, and as often whose contrast, is changed.
         noise: standard deviation of noise added to 30 % of crops, at most.
+        beyond_grain: leave pixels undecided that a retoucher's brush gave other grain and nothing
+            else, instead of teaching that they are damaged.
+        grey: share of the crops of colour photographs that are shown in grey.
         flagged: whether pairs are used that the data set flags as edited or noisy.
         tone_limit: leave out pairs of which more than this share differs from the truth without
             being damaged: edits of tone, not of dust.
@@ -98,6 +102,8 @@ class TrainConfig:
     tone: float = 0.5
     noise: float = 0.012
     flagged: bool = False
+    beyond_grain: bool = False
+    grey: float = 0.0
     tone_limit: float = 0.2
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ a run that is resumed sees what it would have seen.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from darkroom.damage.difference import CLEAN, DAMAGED, LEVELS
+from darkroom.damage.difference import CLEAN, DAMAGED, LEVELS, UNDECIDED, beyond_grain
 from darkroom.damage.grain import add_grain
 from darkroom.damage.lookalikes import Photograph, cut, draw_highlight, lit, lookalikes
 from darkroom.damage.model import DamageModel
@@ -27,7 +28,7 @@ from darkroom.pairs.folders import pictures as picture_files
 from darkroom.pairs.manifest import digest as file_digest
 from darkroom.pairs.read import Picture, read_levels
 from darkroom.pairs.torch import Augment
-from darkroom.scan import Bytes, Float
+from darkroom.scan import Bytes, Float, luminance
 from darkroom.training.config import TrainConfig
 from darkroom.training.trainable import Batch
 
@@ -88,6 +89,14 @@ def usable(pictures: Sequence[Picture], config: TrainConfig) -> list[Picture]:
     ]
 
 
+def without_swapped_grain(picture: Picture) -> Picture:
+    """The picture with what a retoucher's brush gave other grain, and no more, undecided."""
+    damaged = picture.state == DAMAGED
+    state = picture.state.copy()
+    state[damaged & ~beyond_grain(picture.scan, picture.truth, damaged)] = UNDECIDED
+    return replace(picture, state=state)
+
+
 class CropSource:
     """Batches of crops, each determined by its step.
 
@@ -113,6 +122,8 @@ class CropSource:
         self.config, self.rank, self.photographs = config, rank, photographs
         self.world = world
         self.pictures = usable(pictures, config)
+        if config.beyond_grain:
+            self.pictures = [without_swapped_grain(p) for p in self.pictures]
         if not self.pictures:
             raise InputError(f"no training picture is {config.crop} pixels wide and high")
         self.spots = [np.argwhere(p.state == DAMAGED) for p in self.pictures]
@@ -156,6 +167,8 @@ class CropSource:
         side = round(c.crop / rng.uniform(1.2, LARGEST)) if enlarged else c.crop
         if self.photographs and rng.random() < c.photographs:
             truth = np.atleast_3d(cut(self.photographs, side, rng))
+            if truth.shape[2] > 1 and c.grey and rng.random() < c.grey:
+                truth = np.repeat(luminance(truth)[..., None], truth.shape[2], axis=2)
             scan, state = truth.copy(), np.full((side, side), CLEAN, np.uint8)
         else:
             scan, truth, state = self._film(rng, number, side)

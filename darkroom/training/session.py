@@ -157,18 +157,28 @@ def start_from(trainable: Trainable, path: Path) -> str:
     """
     if not is_torch_file(path):
         header, tensors = load_weights(path, trainable.architecture)
-        fill_module(trainable.module, tensors, path)
+        own = {name: tuple(t.shape) for name, t in trainable.module.state_dict().items()}
+        if own == {name: t.shape for name, t in tensors.items()} or not isinstance(
+            trainable, Initialisable
+        ):
+            fill_module(trainable.module, tensors, path)
+        else:
+            _take_over(trainable, {n: torch.from_numpy(t) for n, t in tensors.items()}, path)
         return header.digest
     if not isinstance(trainable, Initialisable):
         raise BackendError(
             f"{path}: {trainable.architecture} starts from weights files only",
             hint="`darkroom weights convert` makes one from a .pth of the same network.",
         )
+    _take_over(trainable, read_state(path), path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _take_over(trainable: Initialisable, state: Mapping[str, torch.Tensor], path: Path) -> None:
     try:
-        trainable.start_from(read_state(path))
+        trainable.start_from(state)
     except ValueError as error:
         raise BackendError(f"{path}: {error}") from error
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def make_trainable(name: str | None, recipe: Recipe, plugins: Plugins) -> Trainable:

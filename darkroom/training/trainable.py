@@ -104,7 +104,7 @@ class JudgedTrainable(Protocol):
 
 @runtime_checkable
 class Initialisable(Protocol):
-    """A trainable that can start from the weights of another architecture."""
+    """A trainable that can start from weights of another architecture, or of a smaller network."""
 
     def start_from(self, state: Mapping[str, Tensor]) -> None:
         """Take what fits of a foreign state dict.

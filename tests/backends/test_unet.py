@@ -7,6 +7,7 @@ import torch
 from darkroom_backends.unet.backend import UNetOptions, UNetRestorer
 from darkroom_backends.unet.calibration import anchors, thresholds
 from darkroom_backends.unet.model import STRIDE, GatedUNet, UNetConfig
+from darkroom_backends.unet.trainable import UNetTrainable
 from scipy import ndimage as ndi
 
 from darkroom.errors import BackendError
@@ -18,6 +19,7 @@ from darkroom.pipeline.memory import clean_array
 from darkroom.plugins.manager import installed, load_object, make_options
 from darkroom.protocols import Restorer
 from darkroom.scan import FrameStats, Tile, read_padded
+from darkroom.training.session import start_from
 from darkroom.training.trainable import Trainable
 from darkroom.weights import WeightsHeader, save_weights
 
@@ -134,6 +136,21 @@ def test_a_grey_scan_is_to_a_network_for_colour_a_colour_scan_of_three_equal_pla
     for a, b in zip(alone, thrice, strict=True):
         assert torch.equal(a, b)
     assert not torch.equal(alone[0], tinted[0])
+
+
+def test_a_larger_network_grows_out_of_a_smaller_one(rng, tmp_path):
+    small = UNetTrainable(UNetConfig())
+    file = tmp_path / "small.safetensors"
+    tensors = {name: t.numpy() for name, t in small.module.state_dict().items()}
+    save_weights(file, tensors, WeightsHeader(architecture="unet", config=dict(small.config())))
+    large = UNetTrainable(UNetConfig(encoder=(1, 2), dilations=(1, 2, 3), colour=True))
+    start_from(large, file)
+    grey = torch.from_numpy(rng.random((1, 1, 64, 64), np.float32))
+    with torch.no_grad():
+        before, after = small.module.eval().look(grey)[0], large.module.eval().look(grey)[0]
+    assert float((before - after).abs().max()) < 0.05
+    with pytest.raises(BackendError, match="shape"):
+        start_from(UNetTrainable(UNetConfig(widths=(16, 32, 48))), file)
 
 
 @pytest.mark.parametrize("core", [64, 512])

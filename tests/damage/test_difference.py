@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from darkroom.damage.difference import artefact_mask
+from darkroom.damage.difference import artefact_mask, beyond_grain
 
 SHARED = Path(os.environ.get("DARKROOM_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -80,3 +80,19 @@ def test_equals_the_reference_definition() -> None:
         scan = np.asarray(Image.open(path)).astype(np.float32)
         gt = np.asarray(Image.open(path.parents[1] / "gt" / path.name)).astype(np.float32)
         assert np.array_equal(artefact_mask(scan, gt), score.artefact_mask(scan, gt)), path.name
+
+
+def test_of_a_brush_that_swapped_grain_only_the_speck_below_it_counts() -> None:
+    rng = np.random.default_rng(3)
+    truth = 120 + 9 * rng.standard_normal((96, 96))
+    scan = truth.copy()
+    y, x = np.mgrid[:96, :96]
+    disc, speck = np.hypot(y - 48, x - 48) < 20, np.hypot(y - 50, x - 50) < 2.5
+    scan[disc] = 120 + 9 * rng.standard_normal(int(disc.sum()))
+    scan[speck] += 90
+    mask = artefact_mask(scan, truth)
+    core = beyond_grain(scan, truth, mask)
+    assert mask[disc].mean() > 0.5
+    assert core[speck].all()
+    assert core[disc & ~speck].mean() < 0.1
+    assert not core[~mask].any()

@@ -12,7 +12,9 @@ from darkroom.training.trainable import DAMAGED, UNDECIDED, Batch
 from darkroom_backends.unet.calibration import anchors
 from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig
 
-DETECTION, FILL, RESULT = 40.0, 8.0, 3000.0
+DETECTION, OVERLAP, FILL, RESULT = 40.0, 0.25, 8.0, 3000.0
+SMALL = 30.0  # pixels; damage much smaller than this hardly counts for the overlap
+NEW = 0.02  # of the usual size: weights of blocks added to a trained network
 WORST = 0.1  # squared error beyond which one pixel weighs no more
 PLAIN = 20 / 255  # damage this strong has weight 1
 FALSE_ALARMS = ((0, 1.0), (50, 5.0), (100, 25.0))  # sensitivity, most false alarms a megapixel
@@ -34,11 +36,37 @@ class UNetTrainable:
         """The shape of the network."""
         return asdict(self.module.config)
 
-    def loss(self, output: tuple[Tensor, Tensor], batch: Batch) -> Mapping[str, Tensor]:
-        """Three parts: is it damaged, is the fill right where it is, is the result right.
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Grow out of a smaller network: what is new changes next to nothing at first.
 
-        The first is cross-entropy, the last the squared error of scan + p x (fill - scan): it
-        makes a doubtful repair of something bright dearer than one that changes little.
+        Blocks may have been added, and planes to the front end: these come after the old ones.
+
+        Raises:
+            ValueError: it is no smaller network of this kind.
+        """
+        own = self.module.state_dict()
+        if unknown := state.keys() - own.keys():
+            raise ValueError(f"the network has no {min(unknown)}")
+        for name, tensor in own.items():
+            given = state.get(name)
+            if given is None:
+                if name.endswith("second.weight"):
+                    tensor.mul_(NEW)
+            elif given.shape == tensor.shape:
+                tensor.copy_(given)
+            elif name == "stem.weight" and given.shape[1] < tensor.shape[1]:
+                tensor.zero_()
+                tensor[:, : given.shape[1]] = given
+            else:
+                raise ValueError(f"{name} has another shape")
+
+    def loss(self, output: tuple[Tensor, Tensor], batch: Batch) -> Mapping[str, Tensor]:
+        """Four parts: is it damaged, all of it, is the fill right where it is, is the result right.
+
+        The first is cross-entropy, the second the share of damage that mask and truth do not have
+        in common (Milletari, Navab and Ahmadi, "V-Net", 3DV 2016), the last the squared error of
+        scan + p x (fill - scan): it makes a doubtful repair of something bright dearer than one
+        that changes little.
 
         Plain damage weighs up to five times as much as faint, since a retoucher himself is
         inconsistent about the faint. Undecided pixels count for the fill alone. A false alarm
@@ -48,15 +76,20 @@ class UNetTrainable:
         logit, fill = output[0].float(), output[1].float()
         damaged = (batch.state == DAMAGED).float()
         plainness = torch.where(damaged > 0, (batch.weight / PLAIN).clamp(0.4, 2.0), 1.0)
-        weight = (batch.state != UNDECIDED).float() * plainness
+        decided = (batch.state != UNDECIDED).float()
+        weight = decided * plainness
         detection = F.binary_cross_entropy_with_logits(logit, damaged, weight)
+        p = torch.sigmoid(logit)
+        common = 2 * (p * damaged).sum((1, 2, 3)) + SMALL
+        overlap = 1 - common / (((p + damaged) * decided).sum((1, 2, 3)) + SMALL)
         near = F.max_pool2d(damaged, 3, 1, 1) * (0.3 + 4 * batch.weight).clamp(max=2)
         distance = torch.sqrt((fill - batch.truth) ** 2 + 1e-5).mean(1, keepdim=True)
         error = (distance * near).sum() / (near.sum() + 200)
         scan = batch.scan
-        left = (scan + torch.sigmoid(logit) * (fill - scan) - batch.truth) ** 2
+        left = (scan + p * (fill - scan) - batch.truth) ** 2
         return {
             "detection": DETECTION * detection,
+            "overlap": OVERLAP * overlap.mean(),
             "fill": FILL * error,
             "result": RESULT * left.clamp(max=WORST).mean(),
         }
