@@ -11,6 +11,8 @@ from typing import Self
 
 from darkroom.errors import DarkroomError, InputError
 
+# Lines of pixels cost as much as pictures of their length squared; a strip of film is 1 to 50.
+LONGEST_SIDE, MOST_OBLONG = 250_000, 1000
 TRUNCATED_HINT = "the file looks cut short; copy or scan it again"
 
 
@@ -133,10 +135,16 @@ def check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
     """Refuse images without pixels and images that are suspiciously large.
 
     Raises:
-        InputError: if a side is zero or width x height exceeds `max_pixels`.
+        InputError: if a side is zero, width x height exceeds `max_pixels`, or the image is a line.
     """
     if width < 1 or height < 1:
         raise InputError(f"{path}: the image is {width} x {height} pixels: nothing to clean")
+    long, short = max(width, height), min(width, height)
+    if long > LONGEST_SIDE and long > MOST_OBLONG * short:
+        raise InputError(
+            f"{path}: {width} x {height} pixels: no scan has this shape",
+            hint="if the file is genuine, cut it into pieces",
+        )
     if width * height > max_pixels:
         raise InputError(
             f"{path}: {width} x {height} pixels are more than the limit of "

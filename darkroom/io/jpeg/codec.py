@@ -20,7 +20,13 @@ from darkroom.io.exif import (
     without_thumbnail,
 )
 from darkroom.io.files import TRUNCATED_HINT, PositionedFile, check_size, reading
-from darkroom.io.jpeg.header import coefficient_bytes, jpeg_size, segments
+from darkroom.io.jpeg.header import (
+    MOST_SCANS,
+    coefficient_bytes,
+    data_start,
+    jpeg_size,
+    segments,
+)
 from darkroom.io.photoshop import STALE_THUMBNAIL as photoshop_thumbnail
 from darkroom.io.photoshop import iptc_record, without_thumbnails
 from darkroom.io.scratch import Scratch, Spool
@@ -74,15 +80,24 @@ def open_jpeg(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch
 
 
 def require_end(path: Path, file: PositionedFile) -> None:
-    """Refuse a stream without its end marker, which libjpeg would fill up with grey."""
-    seen, last = False, b""
-    for at in range(0, file.size, _BLOCK):
+    """Refuse a stream that libjpeg would fill up with grey, or that has scans without number.
+
+    Raises:
+        InputError: if its end marker is missing, or there are too many scans.
+    """
+    scans, last = 1, b""
+    for at in range(data_start(file.head(HEADER)), file.size, _BLOCK):
         block = last + file.read(at, min(_BLOCK, file.size - at))
-        start = 0 if seen else block.find(b"\xff\xda")
-        if start >= 0:
-            seen = True
-            if block.find(b"\xff\xd9", start) >= 0:
-                return
+        # Within coded data every 0xff is followed by 0 or a restart marker.
+        end = block.find(b"\xff\xd9")
+        scans += block.count(b"\xff\xda", 0, end if end >= 0 else None)
+        if scans > MOST_SCANS:
+            raise InputError(
+                f"{path}: its picture comes in more than {MOST_SCANS} scans",
+                hint="open it in another program and save it again",
+            )
+        if end >= 0:
+            return
         last = block[-1:]
     raise InputError(f"{path}: truncated: its end marker is missing", hint=TRUNCATED_HINT)
 

@@ -3,10 +3,14 @@
 Source: ITU-T T.81, annex B.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+MOST_SEGMENTS = 20_000  # before the picture; real files have tens
+MOST_SCANS = 128  # of a picture; encoders make ten, and each is decoded over all of it
+_FILLING = re.compile(b"\xff+")
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -31,17 +35,27 @@ class JpegSize(NamedTuple):
 
 
 def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(marker's low byte, payload) of each segment before the first scan.
+    """(marker's low byte, payload) of each segment up to the header of the first scan.
 
     Raises:
         ValueError: if the stream is not a JPEG or ends early.
     """
+    return ((marker, payload) for marker, payload, _ in _segments(data))
+
+
+def data_start(data: bytes) -> int:
+    """Where the coded data of the first scan begin; errors as for `segments`."""
+    return [end for _, _, end in _segments(data)][-1]
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """(marker's low byte, payload, where it ends) of each segment."""
     if data[:2] != b"\xff\xd8":
         raise ValueError("not a JPEG stream")
     at = 2
-    while True:
-        while data[at : at + 2] == b"\xff\xff":
-            at += 1
+    for _ in range(MOST_SEGMENTS):
+        filling = _FILLING.match(data, at)
+        at = max(at, filling.end() - 1) if filling else at
         if at + 4 > len(data) or data[at] != 0xFF:
             raise ValueError("the JPEG header is cut short")
         marker = data[at + 1]
@@ -52,10 +66,11 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         payload = data[at + 4 : at + 2 + length]
         if length < 2 or len(payload) != length - 2:
             raise ValueError("the JPEG header is cut short")
-        yield marker, payload
+        yield marker, payload, at + 2 + length
         if marker == 0xDA:
             return
         at += 2 + length
+    raise ValueError(f"a JPEG header of more than {MOST_SEGMENTS:,} segments")
 
 
 def coefficient_bytes(data: bytes) -> int:

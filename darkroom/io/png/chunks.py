@@ -76,6 +76,8 @@ def scan_chunks(
             break
         elif name[:1].islower() and (length > room or len(chunks) == MOST_CHUNKS):
             too_many += 1
+            if too_many > _MOST_PIECES * 10:
+                raise InputError(f"{path}: holds more than a million chunks", hint=TRUNCATED_HINT)
         else:
             room -= length
             body = file.read(at + 8, length + 4)

@@ -23,6 +23,7 @@ from darkroom.scan import ScanInfo
 TEXT_TAGS = {"Description": T.DESCRIPTION, "Title": 269, "Author": T.ARTIST}
 TEXT_TAGS |= {"Copyright": T.COPYRIGHT, "Software": T.SOFTWARE, "Source": T.MODEL}
 TEXT_TAGS |= {"Comment": T.DESCRIPTION}
+MOST_NAMED = 20  # texts that are lost one by one; of more, the number
 UNDERSTOOD = ("pHYs", "tIME", "tEXt", "zTXt", "iTXt")  # chunks that a TIFF has other means for
 
 
@@ -78,16 +79,19 @@ def _text_tags(info: ScanInfo, tags: list[Tag], losses: list[str]) -> list[Tag]:
     """PNG text chunks as tags where TIFF has them; the others are named as lost."""
     present = {tag.code for tag in tags if tag.ifd == "image"}
     values = {tag.value.rstrip(b"\0 ") for tag in tags if isinstance(tag.value, bytes)}
-    made = []
+    made, lost = [], []
     for key, value in info.metadata.text:
         code = TEXT_TAGS.get(key)
         if code is None:
-            losses.append(f"text {key!r}")
+            lost.append(f"text {key!r}")
         elif code not in present:
             made.append(Tag(code, ASCII, len(value) + 1, value))
             present.add(code)
         elif value.encode() not in values:
-            losses.append(f"text {key!r}")
+            lost.append(f"text {key!r}")
+    losses += lost[:MOST_NAMED]
+    if len(lost) > MOST_NAMED:
+        losses.append(f"{len(lost) - MOST_NAMED:,} further texts")
     return made
 
 

@@ -12,7 +12,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.io.jpeg.header import jpeg_size
+from darkroom.io.jpeg.header import MOST_SCANS, jpeg_size
 from darkroom.io.tiff.ifd import ByteOrder
 
 NONE, LZW, JPEG, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD = 1, 5, 7, 8, 32946, 32773, 50000
@@ -169,6 +169,8 @@ def _decode_jpeg(data: bytes, coding: Coding, columns: int, rows: int) -> NDArra
         size = jpeg_size(data)
         if size.width * size.height > 2 * columns * rows + 4096:
             raise SegmentError("larger than its page says")
+        if data.count(b"\xff\xda") > MOST_SCANS:
+            raise SegmentError(f"it comes in more than {MOST_SCANS} scans")
         if data.find(b"\xff\xd9", data.find(b"\xff\xda")) < 0:
             raise SegmentError("its end marker is missing")
         pixels = np.asarray(

@@ -20,6 +20,7 @@ from darkroom.io.tiff.ifd import (
     Entries,
     IfdError,
     Layout,
+    Read,
     damaged_phrases,
     parse_directory,
     sub_directories,
@@ -178,9 +179,10 @@ def read_pages(file: PositionedFile) -> list[Page]:
         IfdError: if the first directory cannot be read.
     """
     layout, offset = read_header(file)
+    read = _metered(file)
     pages: list[Page] = []
     seen: set[int] = set()
-    for found, label in _walk(file, layout, offset, seen):
+    for found, label in _walk(read, file.size, layout, offset, seen):
         entries: dict[int, Tag] = {}
         for tag in found.tags:
             entries.setdefault(tag.code, tag)
@@ -192,6 +194,23 @@ def read_pages(file: PositionedFile) -> list[Page]:
         if len(pages) == MAX_PAGES:
             break
     return pages
+
+
+def _metered(file: PositionedFile) -> Read:
+    """Reads of the file until they come to much more than it holds.
+
+    Values do not overlap in a sound file; in a hostile one each of 512 pages may point at the same.
+    """
+    left = 2 * file.size + (1 << 20)
+
+    def read(offset: int, count: int) -> bytes:
+        nonlocal left
+        left -= count
+        if left < 0:
+            raise IfdError("its values overlap")
+        return file.read(offset, count)
+
+    return read
 
 
 def read_header(file: PositionedFile) -> tuple[Layout, int]:
@@ -217,7 +236,8 @@ def page_metadata(file: PositionedFile, page: Page, losses: list[str]) -> list[T
 
 
 def _walk(
-    file: PositionedFile,
+    read: Read,
+    size: int,
     layout: Layout,
     offset: int,
     seen: set[int],
@@ -229,8 +249,8 @@ def _walk(
     while offset and offset not in seen:
         seen.add(offset)
         try:
-            entries = parse_directory(file.read, offset, layout, T.LARGEST_VALUE)
-            following = _following(file, layout, offset)
+            entries = parse_directory(read, offset, layout, T.LARGEST_VALUE)
+            following = _following(read, size, layout, offset)
         except Exception:
             if len(seen) == 1:
                 raise
@@ -242,15 +262,15 @@ def _walk(
                 children = value if isinstance(value, tuple) else (value,)
                 for n, child in enumerate(children[:MAX_PAGES]):
                     below = f"{prefix}{number}."
-                    yield from _walk(file, layout, child, seen, below, n, depth + 1)
+                    yield from _walk(read, size, layout, child, seen, below, n, depth + 1)
         offset, number = following, number + 1
 
 
-def _following(file: PositionedFile, layout: Layout, offset: int) -> int:
+def _following(read: Read, file_size: int, layout: Layout, offset: int) -> int:
     size = struct.calcsize(layout.count_code)
-    number = struct.unpack(layout.count_code, file.read(offset, size))[0]
+    number = struct.unpack(layout.count_code, read(offset, size))[0]
     code = layout.order + ("Q" if layout.big else "I")
     at = offset + size + number * layout.entry
-    if at + layout.pointer > file.size:
+    if at + layout.pointer > file_size:
         return 0  # some writers end the file right after the entries
-    return int(struct.unpack(code, file.read(at, layout.pointer))[0])
+    return int(struct.unpack(code, read(at, layout.pointer))[0])

@@ -33,6 +33,7 @@ _JOINED_WHOLE = 16 << 20  # bytes read at a time where whole rows are wanted
 _JOINED_READ = 2 << 20  # and where only a part of each is,
 _JOINED_ROW = 128 << 10  # if a row has no more bytes than this
 _NARROW = 1024  # columns of tiles of which several fit under one window
+_MANY, _CRUMB = 100_000, 1 << 10  # more segments than this, of fewer bytes, are refused
 _LEAST_ROWS = 192  # fewer in the cache, and it costs less to unpack all to disk
 _THREADS = min(4, processors())
 
@@ -123,6 +124,12 @@ class TiffScan(BaseScan):
     def _locate(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Offsets and byte counts of all segments, checked against the file's size."""
         path, number = self._file.path, self._across * self._down * self._planes
+        if number > _MANY and self._coding.row_bytes(self._columns) * self._rows < _CRUMB:
+            raise InputError(
+                f"{path}: its picture is cut into {number:,} pieces of {self._columns} x "
+                f"{self._rows} pixels, which would take minutes to put together",
+                hint="open it in another program and save it again",
+            )
         offsets, counts = self._page.offsets, self._page.counts
         row_bytes = self._coding.row_bytes(self._columns)
         if len(offsets) < number:

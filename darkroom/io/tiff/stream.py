@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.geometry import Window
-from darkroom.io.jpeg.header import coefficient_bytes, jpeg_size
+from darkroom.io.jpeg.header import MOST_SCANS, coefficient_bytes, jpeg_size
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.io.tiff import codecs as codecs
 from darkroom.io.tiff.codecs import Coding, SegmentError
@@ -149,7 +149,11 @@ def _unpack_into(segment: Segment, raw: Spool, scratch: Scratch) -> None:
     """Decode a segment into a spool of its bytes."""
     with scratch.spool(segment.count, 1, 1, np.uint8) as packed:
         at = 0
+        scans = 0
         for piece in segment.pieces():
+            scans += piece.count(b"\xff\xda")
+            if segment.coding.compression == codecs.JPEG and scans > MOST_SCANS:
+                raise SegmentError(f"it comes in more than {MOST_SCANS} scans")
             packed.write(Window(at, 0, len(piece), 1), np.frombuffer(piece, np.uint8))
             at += len(piece)
         with packed.mapped(written=True) as stored:
