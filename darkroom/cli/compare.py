@@ -79,24 +79,25 @@ def compare(
     source = dataset or scans
     if source is None or (dataset and scans):
         raise UsageError("give either SCANS or --dataset", hint="see darkroom compare --help")
-    done = run_comparison(
-        source,
-        truths,
-        backend or [],
-        output,
-        split=split,
-        cache=cache,
-        group_by=group_by,
-        clean_frames=clean_frames,
-        baseline=baseline,
-        limits=_limits(fail_under or []),
-        rank_by=rank_by,
-        device=device,
-        jobs=jobs,
-        memory=default_memory() if max_memory is None else parse_size(max_memory),
-        seed=seed,
-        progress=None if quiet else _progress,
-    )
+    with console.warnings(quiet):
+        done = run_comparison(
+            source,
+            truths,
+            backend or [],
+            output,
+            split=split,
+            cache=cache,
+            group_by=group_by,
+            clean_frames=clean_frames,
+            baseline=baseline,
+            limits=_limits(fail_under or []),
+            rank_by=rank_by,
+            device=device,
+            jobs=jobs,
+            memory=default_memory() if max_memory is None else parse_size(max_memory),
+            seed=seed,
+            progress=None if quiet else _progress,
+        )
     if as_json:
         console.record(done.document)
     elif not quiet:

@@ -201,6 +201,8 @@ def build_command(
             )
         else:
             found = find_pairs(scans, truths, ending=pair_suffix)
+            if not found.pairs:
+                found.complete()
             manifest, wrong = build(
                 found.pairs, output, settings, overwrite=overwrite, advance=Counter(quiet)
             )

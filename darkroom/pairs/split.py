@@ -111,7 +111,8 @@ def split_families(
 
     Families are put in the order of a hash of seed and name, so that one more family moves few
     others; the first ones go to test, the next to val, the rest to train. A family that straddles
-    a limit belongs to the earlier split; where that leaves none for training, the last one trains.
+    a limit belongs to the earlier split; where that leaves none for training, the last one trains,
+    and where it leaves none for validation, another is taken for it.
 
     Args:
         tiles: number of tiles by family.
@@ -134,6 +135,11 @@ def split_families(
         before += tiles[family]
     if order and "train" not in result.values():
         result[order[-1]] = "train"
+    if val > 0 and "val" not in result.values() and len(order) > 1:
+        # Training needs a validation part more than anybody needs a test.
+        by_part = {part: [f for f in order if result[f] == part] for part in ("test", "train")}
+        spare = by_part["train"][:-1] or by_part["test"]
+        result[(by_part["test"][1:] or spare)[0]] = "val"
     return result
 
 

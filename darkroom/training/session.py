@@ -109,6 +109,8 @@ def train(
     )
     if session.resume:
         run.resume(folder / LAST)
+    elif place.first:
+        (folder / BEST).unlink(missing_ok=True)  # of an earlier run
     if place.first:
         parameters = sum(p.numel() for p in trainable.module.parameters())
         counts = {"pairs": len(pictures), "held_out": len(held_out), "parameters": parameters}

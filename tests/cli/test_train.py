@@ -1,7 +1,9 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from darkroom.cli.main import main
@@ -59,6 +61,40 @@ def test_train_writes_weights_that_info_reads_and_resumes(data, tmp_path, capsys
     shown = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert shown["architecture"] == "unet"
     assert shown["parameters"] == sum(a.size for a in load_weights(out)[1].values())
+
+
+def test_a_run_follows_from_its_seed_alone(data, tmp_path):
+    recipe = ["--recipe", str(data / "recipe.toml")]
+    tensors = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        out = tmp_path / f"{name}.safetensors"
+        torch.rand(7)  # whatever was drawn before
+        common = ["train", "--data", str(data), *recipe, "-o", str(out)]
+        assert main([*common, "--set", f"seed={seed}"]) == 0
+        tensors.append(load_weights(out)[1])
+    first, again, other = tensors
+    assert all(np.array_equal(first[n], again[n]) for n in first)
+    assert not all(np.array_equal(first[n], other[n]) for n in first)
+
+
+def test_a_validation_part_that_tells_nothing_is_named_and_not_perfect(data, tmp_path, capsys):
+    root = tmp_path / "pairs"
+    shutil.copytree(data, root)
+    shutil.copy(root / "val/gt/a.png", root / "val/scan/a.png")
+    out = tmp_path / "w.safetensors"
+    common = ["train", "--data", str(root), "--recipe", str(root / "recipe.toml"), "-o", str(out)]
+    assert main(common) == 0
+    said = capsys.readouterr().err
+    assert "warning: the validation part shows no damage" in said
+    assert "sse_ratio" not in said
+    assert main(["weights", "calibrate", str(out), "--data", str(root)]) == 3
+    assert "nothing is damaged" in capsys.readouterr().err
+    shutil.copy(root / "train/scan/a.png", root / "val/scan/a.png")
+    assert main([*common, "--overwrite"]) == 0
+    assert "warning: 1 scans stand in train and in val" in capsys.readouterr().err
+    shutil.rmtree(root / "val")
+    assert main([*common, "--overwrite"]) == 0
+    assert "warning: there is no validation part" in capsys.readouterr().err
 
 
 def test_options_win_over_the_recipe_and_are_checked(data, tmp_path, capsys):

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import tifffile
 
+from darkroom.cli.main import main
 from darkroom.damage.model import DamageModel
 from darkroom.dataset import build as building
 from darkroom.dataset.build import Settings, build
 from darkroom.dataset.inspect import contact_sheet, histograms
 from darkroom.dataset.synthetic import Damaging, synthesise
-from darkroom.errors import InputError, OutputError, UsageError
+from darkroom.errors import DarkroomWarning, InputError, OutputError, UsageError
 from darkroom.pairs.find import find_pairs
 from darkroom.pairs.manifest import Manifest, verify
 from darkroom.pairs.read import read_tile
@@ -72,6 +73,78 @@ def test_same_input_same_bytes_and_a_killed_build_goes_on(
     build(found, tmp_path / "b", SETTINGS)
     assert cut == ["p1", "p2"]
     assert everything(tmp_path / "a") == everything(tmp_path / "b")
+
+
+def test_what_changed_since_a_build_was_killed_is_cut_anew_or_named(
+    pairs: Pairs, tmp_path: Path
+) -> None:
+    scans, truths = pairs(4)
+
+    def stop(photo: str, done: int, total: int) -> None:
+        if photo == "p3":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(find_pairs(scans, truths).pairs, tmp_path / "ds", SETTINGS, advance=stop)
+    again = tifffile.imread(scans / "p0.tif")
+    again[40:44, 40:44] = 65535
+    tifffile.imwrite(scans / "p0.tif", again)
+    (scans / "p1.tif").unlink()
+    (truths / "p1_gt.tif").unlink()
+    with pytest.warns(DarkroomWarning, match="p1: no longer among the pairs"):
+        manifest, _ = build(find_pairs(scans, truths).pairs, tmp_path / "ds", SETTINGS)
+    assert {t.photo for t in manifest.tiles} == {"p0", "p2", "p3"}
+    assert np.array_equal(read_tile(tmp_path / "ds/scan/p0_0_0.png"), again[:96, :96])
+    assert not list(verify(manifest))
+
+
+def test_verify_names_sources_that_changed_or_went(pairs: Pairs, tmp_path: Path) -> None:
+    scans, truths = pairs(2)
+    manifest, _ = build(find_pairs(scans, truths).pairs, tmp_path / "ds", SETTINGS)
+    tifffile.imwrite(truths / "p0_gt.tif", tifffile.imread(scans / "p0.tif"))
+    (scans / "p1.tif").unlink()
+    found = {(path.name, what.split()[0]) for path, what in verify(Manifest.load(tmp_path / "ds"))}
+    assert found == {("p0_gt.tif", "changed"), ("p1.tif", "removed")}
+    for folder in (scans, truths):
+        for path in folder.iterdir():
+            path.unlink()
+    assert not list(verify(manifest))  # as on another machine
+
+
+def test_equal_names_in_two_rolls_are_two_photographs(pairs: Pairs, tmp_path: Path) -> None:
+    scans, truths = pairs(2)
+    for folder, end in ((scans, ""), (truths, "_gt")):
+        for n in range(2):
+            (folder / f"roll{n}").mkdir()
+            (folder / f"p{n}{end}.tif").rename(folder / f"roll{n}" / f"a{end}.tif")
+    manifest, _ = build(find_pairs(scans, truths).pairs, tmp_path / "ds", SETTINGS)
+    assert {t.photo for t in manifest.tiles} == {"roll0/a", "roll1/a"}
+    assert len(list((tmp_path / "ds/scan").rglob("*.png"))) == len(manifest.tiles) == 24
+
+
+def test_overwrite_replaces_a_data_set_and_nothing_else(
+    pairs: Pairs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans, truths = (str(p) for p in pairs(3))
+    command = ["dataset", "build", scans, truths, "-o", str(tmp_path / "ds"), "--size", "96"]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["splits"]["train"]["tiles"] == 12
+    before = everything(tmp_path / "ds")
+    assert main(command) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*command, "--overwrite", "--quiet"]) == 0
+    said = capsys.readouterr()
+    assert said.out == said.err == ""
+    assert everything(tmp_path / "ds") == before
+    for path in Path(truths).iterdir():
+        path.write_bytes(b"II*\0nothing")
+    assert main([*command, "--overwrite"]) == 3
+    assert everything(tmp_path / "ds") == before
+    assert not list(tmp_path.glob(".ds*"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt").write_text("x")
+    assert main([*command[:5], str(tmp_path / "mine"), "--overwrite"]) == 1
+    assert (tmp_path / "mine" / "a.txt").exists()
 
 
 def test_a_shifted_and_toned_truth_is_brought_back(pairs: Pairs, tmp_path: Path) -> None:

@@ -98,7 +98,12 @@ def test_family_split_is_deterministic_and_fair() -> None:
 
 def test_something_is_left_to_train_on_however_few_families() -> None:
     assert split_families({"a": 5}) == {"a": "train"}
-    assert sorted(split_families({"a": 50, "b": 50}).values()) == ["test", "train"]
+    assert sorted(split_families({"a": 50, "b": 50}).values()) == ["train", "val"]
+    assert sorted(split_families({"a": 50, "b": 50}, val=0).values()) == ["test", "train"]
+    for count in range(3, 9):
+        assert set(split_families(dict.fromkeys("abcdefgh"[:count], 9)).values()) == {
+            "train", "val", "test"
+        }  # fmt: skip
 
 
 def test_random_split_has_the_papers_shares() -> None:
