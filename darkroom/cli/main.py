@@ -28,6 +28,8 @@ class Entry(NamedTuple):
 COMMANDS = {
     "clean": Entry("darkroom.cli.clean:app", "Remove dust, hairs and scratches from scans."),
     "detect": Entry("darkroom.cli.detect:app", "Find artefacts and write only their masks."),
+    "review": Entry("darkroom.cli.review:app", "Look at repairs, take some back, paint more."),
+    "verify": Entry("darkroom.cli.verify:verify", "Check receipts against the files they name."),
     "inspect": Entry("darkroom.cli.inspect:inspect", "Say what files hold and what is kept."),
     "demo": Entry("darkroom.cli.demo:demo", "Damage a photograph, clean it and show the result."),
     "dataset": Entry("darkroom.cli.dataset:app", "Build, check and split training data."),

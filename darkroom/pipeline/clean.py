@@ -18,6 +18,7 @@ from darkroom.pipeline.infrared_run import InfraredRun, prepare
 from darkroom.pipeline.job import Job
 from darkroom.pipeline.progress import Progress, Silent
 from darkroom.pipeline.receipt import Receipt
+from darkroom.pipeline.repair import Known
 from darkroom.pipeline.request import Request
 from darkroom.pipeline.run import find_artefacts
 from darkroom.pipeline.workbench import Workbench
@@ -33,6 +34,7 @@ def clean_file(
     *,
     progress: Progress | None = None,
     bench: Workbench | None = None,
+    known: Known | None = None,
 ) -> Receipt:
     """Clean one scan.
 
@@ -45,6 +47,7 @@ def clean_file(
         request: what is asked for.
         progress: told of each stage.
         bench: what was got ready for files before this one, of the same request.
+        known: gives repairs that need not be made again.
 
     Raises:
         InputError: the scan or a mask cannot be read, does not fit or changes meanwhile.
@@ -54,7 +57,8 @@ def clean_file(
         UsageError: options that contradict each other or the machine.
     """
     request = request or Request()
-    return run(Job.clean(source, target, request), bench or Workbench(request), progress)
+    bench = bench or Workbench(request)
+    return run(Job.clean(source, target, request), bench, progress, known)
 
 
 def detect_file(
@@ -78,7 +82,9 @@ def detecting(request: Request) -> Request:
     return replace(request, options=replace(request.options, max_coverage=1.0))
 
 
-def run(job: Job, bench: Workbench, progress: Progress | None = None) -> Receipt:
+def run(
+    job: Job, bench: Workbench, progress: Progress | None = None, known: Known | None = None
+) -> Receipt:
     """All stages of one file; arguments and errors as for `clean_file`."""
     started, progress = time.monotonic(), progress or Silent()
     request = job.request
@@ -89,7 +95,7 @@ def run(job: Job, bench: Workbench, progress: Progress | None = None) -> Receipt
         limits = bench.limits()
         scan = stack.enter_context(_open(request, job.source, limits))
         given = {"mask": request.output.mask, "exclude": request.output.exclude}
-        others = {
+        others: dict[str, Any] = {
             name: stack.enter_context(_open_marks(request, path, scan.info, limits))
             for name, path in given.items()
             if path is not None
@@ -98,7 +104,7 @@ def run(job: Job, bench: Workbench, progress: Progress | None = None) -> Receipt
         why += [f"{m.info.path.name}: {said}" for m in others.values() for said in m.warnings]
         inputs.hash(_read_files(job, infrared))
         found = stack.enter_context(
-            find_artefacts(bench, scan, progress, infrared=infrared, **others)
+            find_artefacts(bench, scan, progress, infrared=infrared, known=known, **others)
         )
         if request.options.max_coverage < 1.0:
             found.refuse_beyond(request.options.max_coverage)

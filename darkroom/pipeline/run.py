@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from darkroom.pipeline.cutting import Cutter
 from darkroom.pipeline.decide import Decision, decide
 from darkroom.pipeline.detect import Find, mask_bands, replaces_frame
 from darkroom.pipeline.infrared_run import InfraredRun
+from darkroom.pipeline.paint import Marked
 from darkroom.pipeline.plan import Plan, tune_malloc, tune_threads
 from darkroom.pipeline.progress import Progress
-from darkroom.pipeline.repair import Repair
+from darkroom.pipeline.repair import Known, Repair
 from darkroom.pipeline.survey import float_white, survey
 from darkroom.pipeline.workbench import Workbench
 from darkroom.protocols import Recoverer, Restorer
@@ -53,6 +54,8 @@ class Found:
     _cutter: Cutter
     _fill: Spool | None
     _pool: ThreadPoolExecutor
+    _find: Find | None
+    _known: Known | None
 
     @property
     def coverage(self) -> float:
@@ -72,6 +75,16 @@ class Found:
                 hint="Look at it with `darkroom detect`; lower --sensitivity or raise the limit.",
             )
 
+    def again(self, sensitivity: float) -> Iterator[Marked]:
+        """What would be marked at another sensitivity; nothing where the mask was given.
+
+        Raises:
+            BackendError: the backend failed.
+        """
+        if self._find is not None:
+            options = replace(self.decision.options, sensitivity=sensitivity)
+            yield from self._find.again(options)
+
     def repaired(self, progress: Progress) -> Iterator[tuple[Window, Pixels, Pixels, Bytes]]:
         """Bands of (window, samples before, samples after, mask), top to bottom."""
         engine, options = self.decision.engine, self.decision.options
@@ -85,6 +98,7 @@ class Found:
             "none" if self.whole else options.grain,
             options.seed,
             self.plan.band,
+            known=self._known,
         )
         return repair.rows(self._pool, self.parts, progress)
 
@@ -102,6 +116,8 @@ def find_artefacts(
     mask: Scan | None = None,
     exclude: Scan | None = None,
     infrared: InfraredRun | None = None,
+    keep_all: bool = False,
+    known: Known | None = None,
 ) -> Iterator[Found]:
     """Survey, decide who looks, plan and find; the result is valid within the context.
 
@@ -112,6 +128,8 @@ def find_artefacts(
         mask: repair exactly this instead of looking for artefacts.
         exclude: areas never to touch.
         infrared: the infrared plane, which takes the place of the picture if it is of use.
+        keep_all: keep all that a restorer says, for what else might be marked (`Found.again`).
+        known: gives repairs that need not be made again.
 
     Raises:
         DarkroomError: as the stages do.
@@ -143,13 +161,14 @@ def find_artefacts(
             made = scratch.spool(info.width, info.height, samples, np.dtype(dtype))  # type: ignore[call-overload]
             return stack.enter_context(made)
 
-        frame_mask, score = spool(1, np.uint8), None
+        frame_mask, score, find = spool(1, np.uint8), None, None
         fill = spool(info.channels, info.dtype) if isinstance(engine.finder, Restorer) else None
         if engine.finder is not None:
             score = spool(1, np.uint8)
             target = frame_mask if mask is None else spool(1, np.uint8)
             find = Find(
-                cutter, engine.finder, stats, options, plan, score, target, fill, mask is not None
+                *(cutter, engine.finder, stats, options, plan, score, target, fill),
+                keep_all=keep_all or mask is not None,
             )
             find.run(pool, progress)
         if mask is not None:
@@ -160,7 +179,19 @@ def find_artefacts(
         masked = sum(part.area for part in parts)
         whole = mask is None and replaces_frame(engine.finder)
         yield Found(
-            decision, plan, frame_mask, score, parts, masked, whole, stats, cutter, fill, pool
+            decision,
+            plan,
+            frame_mask,
+            score,
+            parts,
+            masked,
+            whole,
+            stats,
+            cutter,
+            fill,
+            pool,
+            find,
+            known,
         )
 
 

@@ -1,0 +1,58 @@
+"""From scans to a page that is ready to be looked at."""
+
+import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from darkroom.errors import InputError
+from darkroom.pipeline.inputs import Item
+from darkroom.pipeline.request import Request
+from darkroom.review.batch import Batch, Entry
+from darkroom.review.server import Running
+
+
+class Page(Running):
+    """A running review.
+
+    Args:
+        batch: the scans.
+        port: of this machine, 0 for any.
+
+    Attributes:
+        unsaved: once it has ended, scans with decisions that were not saved.
+    """
+
+    def __init__(self, batch: Batch, port: int) -> None:
+        super().__init__(batch, port)
+        self.unsaved: list[Path] = []
+
+    def open_browser(self) -> None:
+        """Show the page; where there is no browser, the address is there to be copied."""
+        webbrowser.open(self.address)
+
+
+@contextmanager
+def serve(items: Sequence[Item], request: Request, port: int = 0) -> Iterator[Page]:
+    """A page for the scans of a batch, which ends with the context.
+
+    Args:
+        items: with their targets.
+        request: for scans that have no receipt, and how the machine is used.
+        port: of this machine; 0 for any that is free.
+
+    Raises:
+        InputError: not one of the scans is there.
+        OutputError: the port cannot be had.
+    """
+    entries = [Entry(item.source, item.target or item.source, item.error) for item in items]
+    if not any(entry.error is None and entry.source.exists() for entry in entries):
+        first = next((e.error for e in entries if e.error is not None), None)
+        raise first or InputError(f"{entries[0].source}: there is no such file")
+    batch = Batch(entries, request)
+    try:
+        page = Page(batch, port)
+        yield page
+        page.unsaved = batch.unsaved()
+    finally:
+        batch.close()
