@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 from scans import write_scan
@@ -96,8 +97,8 @@ def test_by_keys_alone(page, cleaned):
     page.browser.refresh()
     page.wait(lambda: page.js("document.getElementById('scan').options.length"))
     page.expect(f"{total} repairs, 1 vetoed")
-    vetoed = page.js("[...document.querySelectorAll('.row.vetoed')].map(r => r.dataset.name)")
-    assert vetoed == [first]
+    vetoed = "[...document.querySelectorAll('.row.vetoed')].map(r => r.dataset.name)"
+    page.wait(lambda: page.js(vetoed) == [first])
     assert page.errors() == []
     # Every request went to this page of this machine.
     asked = page.js("performance.getEntriesByType('resource').map(e => e.name)")
@@ -127,11 +128,8 @@ def test_by_mouse(page):
     assert float(page.js("document.getElementById('slide').value")) < float(before)
     slider = page.browser.find_element("id", "sensitivity")
     slider.send_keys(K.END)
-    page.wait(
-        lambda: (
-            "more" in page.text("sensitivity-says") or "Nothing" in page.text("sensitivity-says")
-        )
-    )
+    said = ("Nothing", *map(str, range(10)))
+    page.wait(lambda: page.text("sensitivity-says").startswith(said))
     assert page.errors() == []
 
 
@@ -139,11 +137,12 @@ def pixels(page):
     """Brightness of the picture in the middle of the viewer, as drawn."""
     return page.js(
         "(() => {const c = document.querySelector('#viewer canvas'), x = c.getContext('2d');"
-        "return [...x.getImageData(c.width / 2 + 3, c.height / 2, 1, 1).data].slice(0, 3)})()"
+        "return [...x.getImageData(c.width / 2 + 1, c.height / 2, 1, 1).data].slice(0, 3)})()"
     )
 
 
 def test_a_veto_is_seen_at_once(page):
+    page.browser.find_element("css selector", "#sort [value=small]").click()
     page.type("n")
     page.settle()
     page.wait(lambda: max(pixels(page)) < 200)  # repaired, to the right of the divider
@@ -174,10 +173,8 @@ def test_two_tabs(page):
 def test_phone(browser, reviewing, cleaned):
     page = Page(browser, reviewing(cleaned), 400, 800)
     assert page.js("document.documentElement.scrollWidth") <= 400
-    box = page.js(
-        "(({width, height}) => [width, height])(document.getElementById('viewer').getBoundingClientRect())"
-    )
-    assert box[0] >= 390 and box[1] >= 300
+    box = page.browser.find_element("id", "viewer").size
+    assert box["width"] >= 390 and box["height"] >= 300
     small = page.js(
         "[...document.querySelectorAll('.toolbar button, .scans button, #save')]"
         ".filter(b => b.getBoundingClientRect().height < 44).map(b => b.id || b.dataset.do)"
@@ -199,8 +196,6 @@ def test_hostile_name_is_text(browser, reviewing, tmp_path):
 def test_infrared_and_orientation(browser, reviewing, tmp_path):
     path = write_scan(tmp_path / "v.tif")
     image = tifffile.imread(path)
-    import numpy as np
-
     infrared = np.full(image.shape[:2], 50000, np.uint16)
     infrared[image.max(axis=2) > 55000] = 9000
     four = np.concatenate([image, infrared[..., None]], axis=2)
@@ -210,10 +205,9 @@ def test_infrared_and_orientation(browser, reviewing, tmp_path):
     page.type("i")
     page.wait(lambda: page.js("document.getElementById('layer').value") == "infrared")
     page.settle()
-    seen = page.js(
-        "performance.getEntriesByType('resource').filter(e => e.name.includes('/infrared/')).length"
-    )
-    assert seen and page.js("document.getElementById('viewer').dataset.failed") is None
+    asked = page.js("performance.getEntriesByType('resource').map(e => e.name)")
+    assert any("/infrared/" in name for name in asked)
+    assert page.js("document.getElementById('viewer').dataset.failed") is None
     assert page.errors() == []
 
 
