@@ -172,6 +172,7 @@ class OutputOptions:
         skip_existing: leave a scan alone whose output exists.
         dry_run: find and count only; write nothing.
         receipt: write `NAME.receipt.json`; NAME is all of the output's, its suffix included.
+        reviews: honour what a person decided in a review of the scan, `NAME.review.json`.
     """
 
     mask: Path | None = None
@@ -183,3 +184,4 @@ class OutputOptions:
     skip_existing: bool = False
     dry_run: bool = False
     receipt: bool = True
+    reviews: bool = True

@@ -1,11 +1,13 @@
 """`darkroom clean`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from darkroom.cli import options as o
 from darkroom.cli.console import Console
+from darkroom.errors import UsageError
 
 app = typer.Typer()
 
@@ -21,6 +23,7 @@ def clean(
     overwrite: o.Overwrite = False,
     skip_existing: o.SkipExisting = False,
     dry_run: o.DryRun = False,
+    review: o.Review = False,
     backend: o.BackendName = None,
     inpainter: o.InpainterName = None,
     option: o.BackendOptions = None,
@@ -32,6 +35,7 @@ def clean(
     ir: o.Infrared = None,
     mask: o.MaskFile = None,
     exclude: o.ExcludeFile = None,
+    reviews: o.Reviews = True,
     max_coverage: o.MaxCoverage = None,
     grain: o.GrainName = None,
     seed: o.Seed = None,
@@ -82,10 +86,19 @@ def clean(
         overwrite=overwrite,
         skip_existing=skip_existing,
         dry_run=dry_run,
+        reviews=reviews,
     )
+    if review and dry_run:
+        raise UsageError("--review and --dry-run exclude each other")
     machine = o.machine(device, tile, max_memory, jobs, max_pixels, scratch)
     request = Request(chosen, machine, output_options, found)
     with console.bars(len(items)):
         outcomes = clean_batch(items, output, request, reporter=console)
     console.summary(outcomes)
+    if review:
+        from darkroom.cli.review import show
+
+        show(
+            [item for item in items if item.error is None], replace(request, output=OutputOptions())
+        )
     return exit_code(outcomes)

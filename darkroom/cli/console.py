@@ -250,6 +250,8 @@ def _sentence(outcome: "Outcome") -> str:
         return f"{outcome.source}: skipped, {outcome.target} exists"
     by = " by infrared" if receipt.infrared and receipt.infrared["used"] else ""
     found = f"{receipt.artefacts} artefacts{by}, {receipt.coverage:.3%} of the picture"
+    if receipt.decisions is not None:
+        found += f", as reviewed ({receipt.decisions['vetoed']} vetoed)"
     speed = f"{receipt.megapixels:.1f} MP in {receipt.seconds:.1f} s"
     made = receipt.output or receipt.mask
     return f"{receipt.source} -> {made or 'nothing written'}: {found}; {speed}"

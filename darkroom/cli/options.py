@@ -249,6 +249,17 @@ Overwrite = Annotated[
 SkipExisting = Annotated[
     bool, _option("--skip-existing", panel=WRITING, help="Leave scans alone whose output exists.")
 ]
+Reviews = Annotated[
+    bool,
+    _option(
+        "--reviews/--no-reviews",
+        panel=FINDING,
+        help="Honour what was vetoed and painted in a review of the scan.",
+    ),
+]
+Review = Annotated[
+    bool, _option("--review", panel=WRITING, help="Look at the repairs in the browser afterwards.")
+]
 DryRun = Annotated[bool, _option("--dry-run", panel=WRITING, help="Find and count; write nothing.")]
 DeviceName = Annotated[
     str,

@@ -1,11 +1,16 @@
 """`darkroom review`."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from darkroom.cli import console
 from darkroom.cli import options as o
+
+if TYPE_CHECKING:
+    from darkroom.pipeline.inputs import Item
+    from darkroom.pipeline.request import Request
 
 Port = Annotated[
     int,
@@ -60,7 +65,6 @@ def review(
     from darkroom.pipeline.request import Request
     from darkroom.plugins.manager import installed
     from darkroom.presets import merge
-    from darkroom.review.serve import serve
 
     chosen, found = merge(
         preset,
@@ -81,6 +85,15 @@ def review(
     items = find_scans(inputs, recursive=recursive, note=console.warn)
     request.check(len(items))
     name_outputs(items, output)
+    return show(items, request, port=port, browser=browser)
+
+
+def show(
+    items: "Sequence[Item]", request: "Request", *, port: int = 0, browser: bool = True
+) -> int:
+    """Serve the page for some scans until Ctrl-C; 1 if decisions were left unsaved."""
+    from darkroom.review.serve import serve
+
     with serve(items, request, port) as page:
         console.say(page.address)
         console.warn("Ctrl-C ends the review.")

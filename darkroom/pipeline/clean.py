@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,12 @@ from darkroom.io.marks import open_marks
 from darkroom.io.registry import all_readers
 from darkroom.io.together import commit_together
 from darkroom.pipeline.account import make_receipt
+from darkroom.pipeline.decisions import (
+    Decisions,
+    load_decisions,
+    require_source,
+    review_path,
+)
 from darkroom.pipeline.infrared_run import InfraredRun, prepare
 from darkroom.pipeline.job import Job
 from darkroom.pipeline.progress import Progress, Silent
@@ -103,16 +109,21 @@ def run(
         infrared, why = _infrared(request, scan, limits, stack)
         why += [f"{m.info.path.name}: {said}" for m in others.values() for said in m.warnings]
         inputs.hash(_read_files(job, infrared))
-        found = stack.enter_context(
-            find_artefacts(bench, scan, progress, infrared=infrared, known=known, **others)
-        )
+        decisions, reviewed = _decisions(job, scan)
+        others |= {"infrared": infrared, "known": known, "decisions": decisions}
+        found = stack.enter_context(find_artefacts(bench, scan, progress, **others))
         if request.options.max_coverage < 1.0:
             found.refuse_beyond(request.options.max_coverage)
+        if decisions is not None and job.target is not None:
+            sha256 = inputs.fingerprints()["source"][1].sha256
+            require_source(decisions, review_path(job.target), sha256)
         written = write(job, scan, found, lambda p: _open(request, p, limits), progress, stack)
         files = inputs.fingerprints() | {
             part: (target, fingerprint(path)) for part, (path, target) in written.paths.items()
         }
         receipt = make_receipt(job, scan, found, written, files, why, started)
+        if found.honoured is not None:
+            receipt.decisions = reviewed | asdict(found.honoured)
         _keep_receipt(job, receipt, written, stack)
         inputs.require_unchanged()
         if written.outputs:
@@ -121,6 +132,24 @@ def run(
         Cleaned(receipt.source, receipt.output, receipt.as_dict())
     )
     return receipt
+
+
+def _decisions(job: Job, scan: Scan) -> tuple[Decisions | None, dict[str, Any]]:
+    """What a person decided of this scan's marks, and what the receipt says of the file.
+
+    Raises:
+        InputError: the decisions cannot be read, or are of a scan of another size.
+    """
+    request = job.request
+    if job.target is None or request.mask_given or not request.output.reviews:
+        return None, {}
+    path = review_path(job.target)
+    if not path.exists():
+        return None, {}
+    decisions, sha256 = load_decisions(path)
+    if (decisions.width, decisions.height) != (scan.info.width, scan.info.height):
+        require_source(decisions, path, "")
+    return decisions, {"file": path.name, "sha256": sha256}
 
 
 def _open(request: Request, path: Path, limits: dict[str, Any]) -> Scan:

@@ -10,6 +10,7 @@ from pathlib import Path
 from darkroom.errors import DarkroomError, InputError
 from darkroom.io.infrared import SIDECAR_ENDINGS
 from darkroom.io.registry import all_readers, scan_suffixes
+from darkroom.pipeline.decisions import MASK_ENDING as REVIEW_MASK_ENDING
 from darkroom.pipeline.job import MASK_ENDING
 from darkroom.pipeline.receipt import receipt_path
 from darkroom.plugins.manager import Plugins
@@ -170,7 +171,7 @@ def _is_own(path: Path, names: set[str], stems: set[Path]) -> bool:
     """Whether darkroom made this file."""
     return (
         receipt_path(path).name in names
-        or path.name.endswith(MASK_ENDING)
+        or path.name.endswith((MASK_ENDING, REVIEW_MASK_ENDING))
         or _has_ending(path, stems, OWN_ENDINGS)
     )
 

@@ -58,6 +58,8 @@ class Receipt:
         peak_memory: largest resident memory of the process so far, in bytes.
         infrared: where the infrared was found, whether it was used or why not, and what it showed;
             None where there is none or it was not wanted.
+        decisions: of a review that were honoured: their `file`, its `sha256`, how many marks were
+            `vetoed`, how many pixels `erased` and `painted`; None where there are none.
         warnings: what a user should know.
         lost: metadata that the output's format cannot carry.
     """
@@ -89,6 +91,7 @@ class Receipt:
     seconds: float = 0.0
     peak_memory: int = 0
     infrared: dict[str, Any] | None = None
+    decisions: dict[str, Any] | None = None
     warnings: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from darkroom.codec import Codec
-from darkroom.errors import InputError, SafetyError
+from darkroom.errors import InputError, SafetyError, UsageError
 from darkroom.geometry import Window, bands
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.mask import REPAIR, Component, components
 from darkroom.pipeline.cutting import Cutter
 from darkroom.pipeline.decide import Decision, decide
+from darkroom.pipeline.decisions import Decisions, Honoured, honour
 from darkroom.pipeline.detect import Find, mask_bands, replaces_frame
 from darkroom.pipeline.infrared_run import InfraredRun
 from darkroom.pipeline.paint import Marked
@@ -22,7 +23,7 @@ from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Known, Repair
 from darkroom.pipeline.survey import float_white, survey
 from darkroom.pipeline.workbench import Workbench
-from darkroom.protocols import Recoverer, Restorer
+from darkroom.protocols import Inpainter, Recoverer, Restorer
 from darkroom.scan import Bytes, FrameStats, Pixels, Scan, held_rows
 
 MASK_LEVEL = 128  # a mask file's pixels at or above this are marked
@@ -41,6 +42,7 @@ class Found:
         masked_pixels: pixels under the mask.
         whole: whether the backend replaces the whole frame, as it was asked to.
         stats: the survey.
+        honoured: what a person's decisions did to the mask, or None where there are none.
     """
 
     decision: Decision
@@ -56,6 +58,8 @@ class Found:
     _pool: ThreadPoolExecutor
     _find: Find | None
     _known: Known | None
+    honoured: Honoured | None = None
+    _filler: Inpainter | None = None
 
     @property
     def coverage(self) -> float:
@@ -88,13 +92,14 @@ class Found:
     def repaired(self, progress: Progress) -> Iterator[tuple[Window, Pixels, Pixels, Bytes]]:
         """Bands of (window, samples before, samples after, mask), top to bottom."""
         engine, options = self.decision.engine, self.decision.options
+        given = self._filler is not None
         repair = Repair(
-            self._cutter,
+            replace(self._cutter, infrared=None) if given else self._cutter,
             self.mask,
-            engine.inpainter,
-            self._recoverer(),
+            self._filler or engine.inpainter,
+            None if given else self._recoverer(),
             self.stats,
-            self._fill,
+            None if given else self._fill,
             "none" if self.whole else options.grain,
             options.seed,
             self.plan.band,
@@ -118,6 +123,7 @@ def find_artefacts(
     infrared: InfraredRun | None = None,
     keep_all: bool = False,
     known: Known | None = None,
+    decisions: Decisions | None = None,
 ) -> Iterator[Found]:
     """Survey, decide who looks, plan and find; the result is valid within the context.
 
@@ -130,6 +136,8 @@ def find_artefacts(
         infrared: the infrared plane, which takes the place of the picture if it is of use.
         keep_all: keep all that a restorer says, for what else might be marked (`Found.again`).
         known: gives repairs that need not be made again.
+        decisions: what a person decided of this scan's marks. What is left is then repaired as a
+            given mask would be.
 
     Raises:
         DarkroomError: as the stages do.
@@ -168,11 +176,20 @@ def find_artefacts(
             target = frame_mask if mask is None else spool(1, np.uint8)
             find = Find(
                 *(cutter, engine.finder, stats, options, plan, score, target, fill),
-                keep_all=keep_all or mask is not None,
+                keep_all=keep_all or mask is not None or decisions is not None,
             )
             find.run(pool, progress)
         if mask is not None:
             _copy_mask(mask, frame_mask, plan.band)
+        honoured, filler = None, None
+        if decisions is not None:
+            if replaces_frame(engine.finder):
+                raise UsageError(
+                    "a backend that replaces the whole frame cannot honour a review",
+                    hint="Clean with --no-reviews, or choose another --backend.",
+                )
+            honoured = honour(decisions, frame_mask, scratch)
+            filler = bench.filler().inpainter
         if exclude is not None:
             _remove(exclude, frame_mask, plan.band)
         parts = list(components(mask_bands(frame_mask, plan.band), info.width))
@@ -192,6 +209,8 @@ def find_artefacts(
             pool,
             find,
             known,
+            honoured,
+            filler,
         )
 
 

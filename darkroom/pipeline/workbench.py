@@ -61,6 +61,16 @@ class Workbench:
             options, request.machine.device, request.plugins, mask_given=given, load=self._load
         )
 
+    def filler(self) -> Engine:
+        """What fills where it is known what to repair, as with a mask that is given.
+
+        Raises:
+            BackendError: as for `engine`.
+        """
+        request = self.request
+        device, plugins = request.machine.device, request.plugins
+        return load_engine(request.options, device, plugins, mask_given=True, load=self._load)
+
     def _load(self, spec: BackendSpec, options: CleanOptions, device: Device) -> Backend:
         # Within a request a backend has the same options wherever it is used.
         if spec.name not in self._loaded:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from darkroom.errors import InputError
+from darkroom.errors import DarkroomError, InputError
 from darkroom.pipeline.inputs import Item
+from darkroom.pipeline.receipt import load_receipt, receipt_path
 from darkroom.pipeline.request import Request
 from darkroom.review.batch import Batch, Entry
 from darkroom.review.server import Running
@@ -32,6 +33,19 @@ class Page(Running):
         webbrowser.open(self.address)
 
 
+def _entry(item: Item) -> Entry:
+    """A scan with its result; a cleaned scan stands for the one that it was made from."""
+    receipt = receipt_path(item.source)
+    if item.error is None and receipt.exists():
+        try:
+            made = load_receipt(receipt).files["source"]["path"]
+        except (DarkroomError, KeyError):
+            pass  # it is reviewed as the picture that it is
+        else:
+            return Entry(receipt.parent / made, item.source)
+    return Entry(item.source, item.target or item.source, item.error)
+
+
 @contextmanager
 def serve(items: Sequence[Item], request: Request, port: int = 0) -> Iterator[Page]:
     """A page for the scans of a batch, which ends with the context.
@@ -45,7 +59,7 @@ def serve(items: Sequence[Item], request: Request, port: int = 0) -> Iterator[Pa
         InputError: not one of the scans is there.
         OutputError: the port cannot be had.
     """
-    entries = [Entry(item.source, item.target or item.source, item.error) for item in items]
+    entries = [_entry(item) for item in items]
     if not any(entry.error is None and entry.source.exists() for entry in entries):
         first = next((e.error for e in entries if e.error is not None), None)
         raise first or InputError(f"{entries[0].source}: there is no such file")
