@@ -1,7 +1,7 @@
 """Everything that is printed, and nothing else prints.
 
 Results go to stdout; messages, warnings, errors and progress bars go to stderr. Bars are drawn on
-a terminal only.
+a terminal only. Whatever a file says, its name included, is made printable here.
 """
 
 import json
@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from darkroom.errors import DarkroomError, DarkroomWarning
+from darkroom.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.console import Console as RichConsole
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
@@ -24,12 +26,12 @@ if TYPE_CHECKING:
 
 def say(text: str = "") -> None:
     """A result for stdout."""
-    print(text)
+    print(printable(text, keep="\n\t"))
 
 
 def warn(text: str) -> None:
     """A message for stderr."""
-    print(text, file=sys.stderr)
+    print(printable(text, keep="\n\t"), file=sys.stderr)
 
 
 @contextmanager
@@ -52,7 +54,7 @@ def warnings(quiet: bool = False) -> Iterator[None]:
 
 def progress_line(text: str, end: str) -> None:
     """Write over the current line of a terminal's stderr."""
-    print(f"\r{text}\x1b[K", end=end, file=sys.stderr, flush=True)
+    print(f"\r{printable(text)}\x1b[K", end=end, file=sys.stderr, flush=True)
 
 
 def complain(error: DarkroomError) -> None:
@@ -80,12 +82,12 @@ def traceback(error: BaseException) -> None:
     """The full traceback of an exception on stderr."""
     import traceback
 
-    traceback.print_exception(error, file=sys.stderr)
+    warn("".join(traceback.format_exception(error)).rstrip())
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Aligned columns on stdout; plain text, so that it can be piped."""
-    lines = [[str(cell) for cell in row] for row in rows]
+    lines = [[printable(str(cell)) for cell in row] for row in rows]
     if any(headers):
         lines.insert(0, list(headers))
     if not lines:
@@ -98,11 +100,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def show(*parts: Any) -> None:
     """What Rich can draw, on stdout; as wide as it needs to be where that is no terminal."""
-    from rich.console import Console as RichConsole
-
-    console = RichConsole(highlight=False)
+    console = _rich_console(highlight=False)
     if not console.is_terminal:
-        console = RichConsole(highlight=False, width=200, no_color=True)
+        console = _rich_console(highlight=False, width=200, no_color=True)
     for part in parts:
         console.print(part, markup=False)
 
@@ -118,12 +118,11 @@ def training() -> Iterator[Callable[[dict[str, Any]], None]]:
     if not sys.stderr.isatty():
         yield lambda event: warn(_training_line(event))
         return
-    from rich.console import Console as RichConsole
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Left
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
-    with Progress(*columns, console=RichConsole(stderr=True)) as bars:
+    with Progress(*columns, console=_rich_console(stderr=True)) as bars:
         task = bars.add_task("training", total=None)
 
         def show(event: dict[str, Any]) -> None:
@@ -183,7 +182,7 @@ class Console:
 
     def begin(self, source: "Path") -> None:
         """A file is next."""
-        self._name = source.name
+        self._name = printable(source.name)
         if self._bars is not None:
             if self._file is not None:
                 self._bars.remove_task(self._file)
@@ -215,8 +214,8 @@ class Console:
                 traceback(outcome.error.__cause__)
         elif not self.as_json:
             self.message(_sentence(outcome))
-            if self.verbose:
-                self.message(_details(outcome))
+            for line in _details(outcome) if self.verbose else ():
+                self.message(line)
         if self.as_json:
             record(outcome.as_dict())
 
@@ -229,7 +228,7 @@ class Console:
         text = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
         self.message(f"{len(outcomes)} files: {text}")
         for outcome in failed:
-            warn(f"failed: {outcome.source}")
+            warn(f"failed: {printable(str(outcome.source))}")
 
     def message(self, text: str) -> None:
         """Something worth knowing, for stderr, unless the user wants quiet."""
@@ -237,6 +236,7 @@ class Console:
             self._put(text)
 
     def _put(self, text: str) -> None:
+        text = printable(text)
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -257,10 +257,10 @@ def _sentence(outcome: "Outcome") -> str:
     return f"{receipt.source} -> {made or 'nothing written'}: {found}; {speed}"
 
 
-def _details(outcome: "Outcome") -> str:
+def _details(outcome: "Outcome") -> list[str]:
     receipt = outcome.receipt
     if receipt is None:
-        return ""
+        return []
     parts = {
         "backend": f"{receipt.backend} {receipt.backend_version}",
         "inpainter": receipt.inpainter,
@@ -272,12 +272,33 @@ def _details(outcome: "Outcome") -> str:
         "mask": receipt.mask,
         "untouched": receipt.untouched_after,
     }
-    return "\n".join(f"  {name}: {value}" for name, value in parts.items() if value is not None)
+    return [f"  {name}: {value}" for name, value in parts.items() if value is not None]
+
+
+def _rich_console(**options: Any) -> "RichConsole":
+    """A console of Rich that writes control characters out, its own apart."""
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
+
+    class Printable(Console):
+        def render_str(self, text: str, **how: Any) -> Any:
+            # Before anything is measured, so that tables have room for what is written out.
+            return super().render_str(printable(text, keep="\n"), **how)
+
+        def render(
+            self, renderable: Any, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for part in super().render(renderable, options):
+                if part.control:
+                    yield part
+                else:
+                    yield Segment(printable(part.text, keep="\n"), part.style)
+
+    return Printable(**options)
 
 
 def _rich_bars() -> "RichProgress":
     """Bars with share done, speed in MP/s or files, and time left."""
-    from rich.console import Console as RichConsole
     from rich.progress import (
         BarColumn,
         Progress,
@@ -304,6 +325,6 @@ def _rich_bars() -> "RichProgress":
         TaskProgressColumn(),
         Speed(),
         TimeRemainingColumn(),
-        console=RichConsole(stderr=True),
+        console=_rich_console(stderr=True),
         transient=True,
     )

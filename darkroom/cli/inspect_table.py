@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from darkroom.inspect.report import FileReport, PageReport
+from darkroom.text import printable
 
 MIB = 1 << 20
 KINDS = {"tiff": "TIFF", "png": "PNG", "jpeg": "JPEG", "raw": "camera raw"}
@@ -16,7 +17,7 @@ STYLES = {"picture": "bold", "sensor data": "bold", "infrared": "magenta", "prev
 def draw(report: FileReport, *, verbose: bool) -> Iterator[object]:
     """Everything to print of one file, in order."""
     kind = KINDS.get(report.format, report.format)
-    yield Text.assemble((report.path, "bold"), f"  {kind}, {size(report.file_bytes)}")
+    yield Text.assemble((printable(report.path), "bold"), f"  {kind}, {size(report.file_bytes)}")
     yield Padding(_pages(report.pages), (0, 0, 0, 2), expand=False)
     yield Padding(_facts(report), (0, 0, 0, 2), expand=False)
     for page in report.pages if verbose else ():

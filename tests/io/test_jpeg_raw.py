@@ -167,3 +167,13 @@ def test_exif_too_large_for_a_jpeg_is_named(tmp_path) -> None:
     info = replace(make_info(pixels), metadata=Metadata(xmp=b"x" * 70_000))
     _, losses = write_scan(tmp_path / "a.jpg", info, pixels)
     assert "XMP (too large for a JPEG)" in losses
+
+
+def test_jpeg_xl_in_a_dng_is_named(tmp_path) -> None:
+    tags = [(50706, 1, 4, bytes((1, 7, 0, 0)), True), (50708, 2, 0, "Camera", True)]
+    tifffile.imwrite(
+        tmp_path / "a.dng", make_picture((64, 64, 3), "u2"), photometric=34892,
+        compression=52546, tile=(64, 64), planarconfig="contig", extratags=tags,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="compressed with JPEG XL"):
+        read_all(tmp_path / "a.dng")

@@ -32,21 +32,35 @@ XTRANS_PERIOD = 6  # rows after which the colour filters repeat
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}  # LibRaw's flip -> EXIF
 
 
-def open_raw(path: Path, *, cache_bytes: int, max_pixels: int, scratch: Scratch) -> SpooledScan:
+def open_raw(
+    path: Path,
+    *,
+    cache_bytes: int,
+    max_pixels: int,
+    scratch: Scratch,
+    codec: str | None = None,
+) -> SpooledScan:
     """Open a camera raw file; see `darkroom.io.open_scan`.
+
+    Args:
+        path: the file.
+        cache_bytes: not used.
+        max_pixels: as for `open_scan`.
+        scratch: as for `open_scan`.
+        codec: what its samples are compressed with, where LibRaw may not know it.
 
     Raises:
         InputError: if LibRaw does not know it or it is damaged.
     """
     with PositionedFile(path) as file:  # missing, empty or forbidden files get their own messages
         _check_claims(file)
-    with _libraw(path) as raw:
+    with _libraw(path, codec) as raw:
         info = _describe(path, raw, max_pixels)
     needed = BYTES_A_PIXEL * info.width * info.height
     scratch.require_memory(path, needed, "LibRaw develops a raw file as a whole")
 
     def decode(spool: Spool) -> None:
-        with _libraw(path) as raw, _reproducible(raw):
+        with _libraw(path, codec) as raw, _reproducible(raw):
             pixels = raw.postprocess(
                 use_camera_wb=True,
                 no_auto_bright=True,
@@ -97,7 +111,7 @@ def _jpeg_blocks(page: Page) -> list[tuple[int, int]]:
 
 
 @contextmanager
-def _libraw(path: Path) -> Iterator[Any]:
+def _libraw(path: Path, codec: str | None) -> Iterator[Any]:
     """A raw file opened by LibRaw, whose refusals become InputErrors."""
     try:
         with reading(path, "camera raw file"), rawpy.imread(str(path)) as raw:
@@ -106,6 +120,11 @@ def _libraw(path: Path) -> Iterator[Any]:
         if not isinstance(error.__cause__, rawpy.LibRawError):
             raise
         reason = _reason(error.__cause__)
+        if codec is not None:
+            raise InputError(
+                f"{path}: its raw data are compressed with {codec}, which LibRaw here cannot read",
+                hint="convert it to a DNG without that compression, or to a 16-bit TIFF",
+            ) from error.__cause__
         raise InputError(
             f"{path}: not readable as a camera raw file: {reason}",
             hint=TRUNCATED_HINT if "nsupported" not in reason else None,

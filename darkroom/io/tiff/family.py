@@ -17,18 +17,19 @@ def open_tiff_or_raw(path: Path, *, cache_bytes: int, max_pixels: int, scratch: 
     """Open a TIFF, or hand a camera's raw file that is built like one to LibRaw."""
     from darkroom.io.registry import RAW_SUFFIXES
 
-    def raw() -> Scan:
+    def raw(codec: str | None = None) -> Scan:
         from darkroom.io.raw.libraw import open_raw
 
-        return open_raw(path, cache_bytes=cache_bytes, max_pixels=max_pixels, scratch=scratch)
+        limits = {"cache_bytes": cache_bytes, "max_pixels": max_pixels}
+        return open_raw(path, **limits, scratch=scratch, codec=codec)
 
     suffix = path.suffix.lower()
     if _camera_magic(path) or (suffix in RAW_SUFFIXES and suffix not in SCANNER_SUFFIXES):
         return raw()
     try:
         return open_tiff(path, cache_bytes=cache_bytes, max_pixels=max_pixels, scratch=scratch)
-    except CameraRaw:
-        return raw()
+    except CameraRaw as camera:
+        return raw(camera.codec)
     except InputError as reason:
         if suffix not in RAW_SUFFIXES:
             raise

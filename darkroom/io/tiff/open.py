@@ -41,7 +41,16 @@ SAME_SHAPE = 0.02  # how far the proportions of an infrared page may differ from
 
 
 class CameraRaw(InputError):
-    """The picture is a camera's raw data, which LibRaw has to develop."""
+    """The picture is a camera's raw data, which LibRaw has to develop.
+
+    Args:
+        path: the file.
+        page: the picture.
+    """
+
+    def __init__(self, path: Path, page: Page) -> None:
+        super().__init__(f"{path}: camera raw data")
+        self.codec = OTHER_COMPRESSIONS.get(page.compression)
 
 
 def open_tiff(
@@ -174,7 +183,7 @@ def sample_kind(path: Path, page: Page) -> tuple[np.dtype[Any], int]:
     photometric = page.photometric
     name = PHOTOMETRICS.get(photometric, f"photometric {photometric}")
     if photometric == CFA or (photometric == LINEAR_RAW and not _plain_linear_raw(page)):
-        raise CameraRaw(f"{path}: camera raw data")
+        raise CameraRaw(path, page)
     if photometric not in (0, 1, 2, 6, LINEAR_RAW):
         raise InputError(f"{path}: {name} images are not supported", hint=CONVERT_HINT)
     if page.compression not in COMPRESSIONS:
