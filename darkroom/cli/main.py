@@ -72,8 +72,16 @@ def load_command(name: str) -> Any:
         found.command()(function)
     command = get_command(found)
     command.name = name
+    _keep_brackets(command)
     command.params = [p for p in command.params if not (p.name or "").endswith("_completion")]
     return command
+
+
+def _keep_brackets(command: Any) -> None:
+    """Show help as it is written: "[network]" is a table of a TOML file, not a style of text."""
+    command.rich_markup_mode = "markdown"
+    for part in getattr(command, "commands", {}).values():
+        _keep_brackets(part)
 
 
 app = typer.Typer(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -112,6 +120,7 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # The reader of our output has gone; Python must not complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        console.warn("stdout was closed before everything was printed")
         return 1
     except KeyboardInterrupt:
         result = INTERRUPTED

@@ -1,6 +1,7 @@
 """Figures that have no meaning are dashes, and the sample type of a pair makes no difference."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,23 @@ def test_the_command_reports_what_has_no_meaning(tmp_path, rng, capsys):
     assert main([*line, "--fail-under", "sse_ratio=0.9"]) == 1
     assert "sse_ratio has no meaning here" in capsys.readouterr().err
     assert main([*line, "--max-memory", "50MiB"]) == 2
+
+
+def test_names_that_are_not_utf_8(tmp_path, rng, capsys):
+    truth = clean(rng)
+    for side, picture in (("scan", damaged(truth)), ("gt", truth)):
+        folder = tmp_path / side
+        folder.mkdir()
+        Image.fromarray(picture).save(folder / "p.png")
+        try:
+            (folder / "p.png").rename(os.fsdecode(os.fsencode(folder) + b"/sc\xe4n.png"))
+        except OSError:
+            pytest.skip("this file system takes UTF-8 only")
+    line = ["compare", str(tmp_path), "-o", str(tmp_path / "r"), "--jobs", "1", "--no-baseline"]
+    assert main([*line, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"]["images"] == 1
+    assert "sc\\xe4n" in (tmp_path / "r" / "metrics.csv").read_text("utf-8")
+    assert "sc\\\\xe4n" in (tmp_path / "r" / "index.html").read_text("utf-8")
 
 
 def test_names_cannot_become_formulas():

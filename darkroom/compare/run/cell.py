@@ -68,15 +68,20 @@ class Cell:
     error: str | None = None
 
 
+def printable(text: str) -> str:
+    """Text that every report can hold: bytes of file names that are not UTF-8 as "\\xe4"."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def run_cell(task: Task) -> Cell:
     """Run one cell. A failure is a cell with an error, never an exception."""
     cell = Cell(task.runner.name, task.pair.name, task.pair.family)
     try:
         _fill(cell, task)
     except DarkroomError as error:
-        cell.error = str(error)
+        cell.error = printable(str(error))
     except Exception as error:  # a backend is foreign code: whatever it raises is this cell's error
-        cell.error = f"{type(error).__name__}: {error}".splitlines()[0]
+        cell.error = printable(f"{type(error).__name__}: {error}".splitlines()[0])
     return cell
 
 

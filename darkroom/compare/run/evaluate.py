@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from darkroom.compare.run.cache import digest
-from darkroom.compare.run.cell import Cell, Task, run_cell
+from darkroom.compare.run.cell import Cell, Task, printable, run_cell
 from darkroom.compare.run.runners import Identity, OracleInpaint, Runner
 from darkroom.errors import UsageError
 from darkroom.pairs.find import Pair
@@ -126,6 +126,9 @@ def evaluate(
     """
     if not pairs:
         raise UsageError("there is nothing to compare")
+    pairs = [
+        replace(pair, name=printable(pair.name), family=printable(pair.family)) for pair in pairs
+    ]
     references: list[Runner] = [Identity()]
     if all(pair.truth is not None for pair in pairs):
         references.append(OracleInpaint())
