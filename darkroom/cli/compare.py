@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from darkroom.cli import console
+from darkroom.cli.options import Quiet
 from darkroom.errors import UsageError
 from darkroom.machine import default_memory
 from darkroom.options import parse_size
@@ -70,8 +71,11 @@ def compare(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the report; its cache is used.")
+    ] = False,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Say what backends gain and harm, beside doing nothing, and write a report."""
     from darkroom.compare.compare import run_comparison
@@ -96,6 +100,7 @@ def compare(
             jobs=jobs,
             memory=default_memory() if max_memory is None else parse_size(max_memory),
             seed=seed,
+            overwrite=overwrite,
             progress=None if quiet else _progress,
         )
     if as_json:

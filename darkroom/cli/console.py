@@ -113,8 +113,11 @@ def record(values: Any) -> None:
 
 
 @contextmanager
-def training() -> Iterator[Callable[[dict[str, Any]], None]]:
+def training(quiet: bool = False) -> Iterator[Callable[[dict[str, Any]], None]]:
     """What to call with each event of a training run: a bar on a terminal, else lines on stderr."""
+    if quiet:
+        yield lambda event: None
+        return
     if not sys.stderr.isatty():
         yield lambda event: warn(_training_line(event))
         return

@@ -296,6 +296,7 @@ def inspect_command(
         Path | None, typer.Option(help="Write a contact sheet to this file.", show_default=False)
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet.")] = False,
+    quiet: Quiet = False,
     as_json: TableAsJson = False,
 ) -> None:
     """Show what a data set holds, and the error of doing nothing."""
@@ -303,7 +304,8 @@ def inspect_command(
     from darkroom.pairs.manifest import Manifest
 
     manifest = Manifest.load(root)
-    _show(manifest, as_json)
+    if as_json or not quiet:
+        _show(manifest, as_json)
     if html is not None:
         contact_sheet(manifest, html, overwrite=overwrite)
 
@@ -334,6 +336,8 @@ def fit_command(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The model.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    quiet: Quiet = False,
+    as_json: TableAsJson = False,
 ) -> None:
     """Fit the damage model to outlines of real artefacts and to what retouchers removed."""
     from darkroom.damage.fit import fit_damage, to_toml
@@ -347,3 +351,7 @@ def fit_command(
         if pair.truth is not None
     )
     write_atomic(output, to_toml(fit_damage(outlines, pairs)).encode(), overwrite=overwrite)
+    if as_json:
+        console.record({"output": str(output)})
+    elif not quiet:
+        console.say(f"{output}: damage model")

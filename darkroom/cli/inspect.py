@@ -24,6 +24,7 @@ def inspect(
     recursive: o.Recursive = False,
     preview: PreviewFile = None,
     overwrite: o.Overwrite = False,
+    quiet: o.Quiet = False,
     as_json: o.AsJson = False,
     verbose: o.Verbose = False,
     max_pixels: o.MaxPixels = o.MAX_PIXELS,
@@ -57,7 +58,7 @@ def inspect(
             codes.add(0)
             if as_json:
                 record(report.as_dict())
-            else:
+            elif not quiet:
                 show(*draw(report, verbose=verbose))
         except DarkroomError as error:
             codes.add(error.exit_code)

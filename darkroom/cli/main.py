@@ -117,7 +117,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         result = get_command(app)(args=list(arguments), prog_name="darkroom", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as error:
+        # Click makes an exit of a closed pipe.
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         # The reader of our output has gone; Python must not complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         console.warn("stdout was closed before everything was printed")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from darkroom.cli import console
+from darkroom.cli.options import Quiet, TableAsJson
 from darkroom.errors import UsageError
 
 app = typer.Typer()
@@ -47,6 +48,8 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     licence: Annotated[str, typer.Option(help="Licence note for the weights file.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
+    quiet: Quiet = False,
+    as_json: TableAsJson = False,
 ) -> int:
     """Train a network on pairs of scans and their retouched versions.
 
@@ -58,7 +61,9 @@ def train(
     from darkroom.training.session import train as run_training
 
     if output.exists() and not (overwrite or resume):
-        raise UsageError(f"{output} exists", hint="Use --overwrite or --resume.")
+        raise UsageError(
+            f"{output} exists", hint="Use --overwrite to replace it, or --resume to go on."
+        )
     session = Session(
         data=data,
         output=output,
@@ -73,9 +78,12 @@ def train(
         device=device,
         licence=licence,
     )
-    with console.warnings(), console.training() as progress:
+    with console.warnings(quiet), console.training(quiet) as progress:
         header = run_training(session, installed(), progress)
-    if header is not None:
+    if header is not None and as_json:
+        steps = header.recipe["steps_done"]
+        console.record({"output": str(output), "architecture": header.architecture, "steps": steps})
+    elif header is not None and not quiet:
         console.say(f"{output}: {header.architecture}, {header.recipe['steps_done']} steps")
     return 0
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from darkroom.cli import console
-from darkroom.cli.options import TableAsJson
+from darkroom.cli.options import Quiet, TableAsJson
 
 app = typer.Typer(help="List and check the weights of networks.", no_args_is_help=True)
 
@@ -50,6 +50,8 @@ def convert(
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence note for the weights file.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
+    quiet: Quiet = False,
+    as_json: TableAsJson = False,
 ) -> None:
     """Make a weights file from one of PyTorch's; nothing in it is executed."""
     from darkroom.errors import UsageError
@@ -59,10 +61,13 @@ def convert(
     from darkroom.training.session import make_trainable
 
     if output.exists() and not overwrite:
-        raise UsageError(f"{output} exists", hint="Use --overwrite.")
+        raise UsageError(f"{output} exists", hint="Use --overwrite to replace it.")
     shape = read_recipe(recipe) if recipe else Recipe(None, {}, {})
     run(file, output, make_trainable(arch, shape, installed()), licence)
-    console.say(f"{output}: {arch}")
+    if as_json:
+        console.record({"output": str(output), "architecture": arch})
+    elif not quiet:
+        console.say(f"{output}: {arch}")
 
 
 @app.command("calibrate")
@@ -80,21 +85,28 @@ def calibrate(
         bool, typer.Option("--judge/--no-judge", help="Fit a judge, or choose thresholds alone.")
     ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the figures.")] = False,
+    quiet: Quiet = False,
+    as_json: TableAsJson = False,
 ) -> None:
     """Choose thresholds, or fit the judge of candidates, and keep them in the file."""
     from darkroom.plugins.manager import installed
     from darkroom.training import calibrate as work
 
     _, trainable = work.load_trainable(file, installed())
-    with console.warnings():
+    with console.warnings(quiet):
         pictures = work.load_pictures(data, part or ["val"], split, trainable)
     if dry_run:
         sweep = work.measure(trainable, pictures, work.FINE)
     else:
         groups = [p.family for p in pictures]
         header, sweep = work.calibrate(file, file, pictures, installed(), groups, judged=judge)
+    kept = None if dry_run else header.calibration
+    if as_json:
+        console.record({"figures": sweep, "calibration": kept})
+    if as_json or quiet:
+        return
     names = list(next(iter(sweep.values())))
     rows = [[k, *(f"{figures[n]:.4f}" for n in names)] for k, figures in sweep.items()]
     console.table(("AT", *(n.upper() for n in names)), rows)
-    if not dry_run:
-        console.say(f"calibration: {header.calibration}")
+    if kept is not None:
+        console.say(f"calibration: {kept}")

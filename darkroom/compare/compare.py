@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from darkroom.compare.measure.figures import find_figure, table
-from darkroom.compare.report.page import write_report
+from darkroom.compare.report.page import REPORT_FILES, write_report
 from darkroom.compare.run.backend import backend_runner
 from darkroom.compare.run.evaluate import Progress, Settings, evaluate, share_memory
 from darkroom.compare.statistics.summary import Document, misses, summarise
-from darkroom.errors import UsageError
+from darkroom.errors import OutputError, UsageError
 from darkroom.options import MachineOptions
 from darkroom.pairs.find import find_pairs
 
@@ -52,6 +52,7 @@ def run_comparison(
     jobs: int | None = None,
     memory: int | None = None,
     seed: int = 0,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Compare backends and write the report.
@@ -68,11 +69,15 @@ def run_comparison(
         device, jobs: as for `backend_runner` and `Settings`.
         memory: bytes for all processes together; that of `darkroom clean` by default.
         seed: of the bootstrap.
+        overwrite: replace a report that is there; what its cache holds is used either way.
         progress: as for `evaluate`.
 
     Raises:
         DarkroomError: as the parts do; nothing has been run yet if a name is wrong.
     """
+    for name in REPORT_FILES:
+        if (folder / name).exists() and not overwrite:
+            raise OutputError(f"{folder / name} exists", hint="Use --overwrite to replace it.")
     for name in limits or {}:
         if not find_figure(name).better:
             raise UsageError(f"{name} has no better direction, so it cannot be a limit")

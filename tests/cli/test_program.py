@@ -240,3 +240,37 @@ def test_bars_are_drawn_on_a_terminal_only(scan, fixtures, program):
     assert process.wait(timeout=60) == 0
     assert b"\x1b[" in shown and b"scan.tif: " in shown and b"%" in shown
     assert b"artefacts" in shown
+
+
+def commands(name, command):
+    for part, inner in getattr(command, "commands", {}).items():
+        yield from commands(f"{name} {part}", inner)
+    if not hasattr(command, "commands"):
+        yield name, {option for param in command.params for option in param.opts}
+
+
+EVERY = [c for name in cli.COMMANDS for c in commands(name, cli.load_command(name))]
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY, ids=[name for name, _ in EVERY])
+def test_commands_that_write_share_their_options(name, options):
+    if "--output" in options:
+        assert {"-o", "--overwrite", "--quiet", "-q", "--json"} <= options
+    if "--overwrite" in options:
+        assert {"--quiet", "-q", "--json"} <= options
+
+
+def test_help_keeps_its_brackets(capsys):
+    assert cli.main(["train", "--help"]) == 0
+    assert "[network]" in capsys.readouterr().out
+
+
+def test_a_reader_that_goes_away_is_told_of():
+    command = (
+        f"{sys.executable} -m darkroom.cli.main backends --json | true; exit ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1)
+    assert (
+        done.returncode == 0 or done.stderr == "stdout was closed before everything was printed\n"
+    )

@@ -111,6 +111,7 @@ def test_the_command_reports_what_has_no_meaning(tmp_path, rng, capsys):
     line = ["compare", str(tmp_path), "-o", str(tmp_path / "r"), "--jobs", "1", "-b", "classical"]
     assert main(line) == 0
     assert "–" in capsys.readouterr().out
+    line.append("--overwrite")
     assert main([*line, "--fail-under", "sse_ratio=0.9"]) == 1
     assert "sse_ratio has no meaning here" in capsys.readouterr().err
     assert main([*line, "--max-memory", "50MiB"]) == 2

@@ -154,5 +154,8 @@ def test_command(folder, tmp_path, capsys):
     arguments = ["compare", str(folder), "--jobs", "1", "-o", str(tmp_path / "r"), "--json", "-q"]
     assert main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["data"]["images"] == 4
+    assert main(arguments) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    arguments.append("--overwrite")
     assert main([*arguments, "--fail-under", "nonsense=1"]) == 2
     assert main(["compare", str(tmp_path / "nowhere")]) == 3

@@ -21,6 +21,7 @@ from darkroom.compare.statistics.summary import Document, picture_csv
 from darkroom.errors import OutputError
 from darkroom.pages import environment, script_json
 
+REPORT_FILES = ("metrics.json", "metrics.csv", "index.html")
 PICTURE_BYTES = 12_000_000
 TABLES: tuple[Table, ...] = ("harm", "error", "clean", "detection", "grain", "change")
 
@@ -43,12 +44,8 @@ def write_report(
         OutputError: something cannot be written.
     """
     page = render(comparison, document, picture_bytes)
-    outputs = {
-        "metrics.json": json.dumps(document, indent=1) + "\n",
-        "metrics.csv": picture_csv(comparison),
-        "index.html": page,
-    }
-    for name, text in outputs.items():
+    texts = (json.dumps(document, indent=1) + "\n", picture_csv(comparison), page)
+    for name, text in zip(REPORT_FILES, texts, strict=True):
         path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
