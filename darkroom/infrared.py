@@ -15,16 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.geometry import Window
-from darkroom.scan import Float, InfraredStats, Tile
+from darkroom.scan import Float, InfraredStats, Tile, reflect
 
 TOE, GAIN, POWER = 0.055, 1.055, 2.4  # of the sRGB curve (IEC 61966-2-1) above its straight part
 DARKEST = 1e-4  # of full scale; the logarithm of infrared ends here
 TUKEY = 4.685  # of the biweight, in standard deviations (95 % efficient on normal errors)
-ROUNDS = 30
-RIDGE = 1e-4  # of each regressor's variance: keeps grey pictures, whose channels agree, solvable
 MAD_TO_SIGMA = 1.4826
-FLOOR = 0.003  # least noise of log infrared: finer scanners do not exist, smoother models do
-FEWEST = 400  # samples in a level of luminance that its noise can be told from
+KNOTS = 65  # along each side of the frame, between which the lamp is interpolated
+FEWEST = 200  # bright samples in a level of luminance that its noise can be told from
+FEWEST_BRIGHT = 0.2  # share of a level's samples; clean film has half of them
+# Next to what is brighter by more log light than this, a place may be darker than it looks, by that
+# share of what is beyond.
+GLARE, GLARE_SHARE = 0.7, 0.6
+NOISIEST_LEVEL = 4.0  # times the noise over all
 
 
 def log_light(image: Float) -> Float:
@@ -57,27 +60,62 @@ def log_transmission(tile: Tile, stats: InfraredStats) -> Float:
     Raises:
         ValueError: if the tile has no infrared, or other channels than the frame.
     """
-    if tile.infrared is None or tile.image.shape[2] != len(stats.crosstalk):
+    return _lost(tile, expected(tile, stats), stats)
+
+
+def expected(tile: Tile, stats: InfraredStats) -> Float:
+    """What the dyes alone make of log infrared, beside white: float32 (H, W).
+
+    Raises:
+        ValueError: if the tile has other channels than the frame.
+    """
+    if tile.image.shape[2] != len(stats.crosstalk):
         raise ValueError("the tile does not fit the infrared of the frame")
-    out = log_infrared(tile.infrared)
-    out -= np.float32(stats.level)
-    light = log_light(tile.image)
-    for channel, slope in enumerate(stats.crosstalk):
-        out -= np.float32(slope) * light[..., channel]
-    # Summed in one order for every pixel, so that tiles cannot matter.
-    u, v = positions(tile.read, stats.size)
-    a, b, c, d, e = (np.float32(value) for value in stats.shading)
-    out -= ((e * v + b) * v)[:, None]
-    out -= ((c * u + a) * u)[None]
-    out -= (d * v)[:, None] * u[None]
+    out = np.zeros(tile.image.shape[:2], np.float32)
+    for c, (low, high) in enumerate(stats.tones):
+        tone = log_light(np.ascontiguousarray(tile.image[..., c]))
+        # Summed in one order for every pixel, so that tiles cannot matter.
+        bent = np.clip(tone, np.float32(low), np.float32(high))
+        bent *= bent
+        bent *= np.float32(stats.bends[c])
+        tone *= np.float32(stats.crosstalk[c])
+        out += tone
+        out += bent
     return out
 
 
-def positions(window: Window, size: tuple[int, int]) -> tuple[Float, Float]:
-    """Columns u (W,) and rows v (H,) of a window, from -1 to 1 over a frame of `size`."""
-    u = (2 * np.arange(window.x, window.right) + 1) / size[0] - 1
-    v = (2 * np.arange(window.y, window.bottom) + 1) / size[1] - 1
-    return u.astype(np.float32), v.astype(np.float32)
+def _lost(tile: Tile, dyes: Float, stats: InfraredStats) -> Float:
+    """Log infrared less what dyes and lamp explain."""
+    if tile.infrared is None:
+        raise ValueError("the tile has no infrared")
+    out = log_infrared(tile.infrared)
+    out -= dyes
+    out -= _lamp(tile.read, stats)
+    return out
+
+
+def _lamp(window: Window, stats: InfraredStats) -> Float:
+    """Level and lamp over a window, interpolated between the knots: float32 (H, W).
+
+    Every operation is on single pixels, so that tiles cannot matter.
+    """
+    rows, down = _between(window.y, window.bottom, stats.size[1])
+    columns, right = _between(window.x, window.right, stats.size[0])
+    lamp = stats.lamp + np.float32(stats.level)
+    upper, lower = lamp[rows], lamp[rows + 1]
+    across = upper + (lower - upper) * down[:, None]
+    left, beyond = across[:, columns], across[:, columns + 1]
+    beyond -= left
+    beyond *= right
+    beyond += left
+    return np.asarray(beyond, np.float32)
+
+
+def _between(start: int, stop: int, size: int) -> tuple[NDArray[np.intp], Float]:
+    """The knot before each pixel, and how far it lies towards the next; mirrored outside."""
+    place = (reflect(start, stop, size) + 0.5) * ((KNOTS - 1) / size)
+    knot = np.minimum(place.astype(np.intp), KNOTS - 2)
+    return knot, (place - knot).astype(np.float32)
 
 
 def mean3(values: Float) -> Float:
@@ -95,127 +133,127 @@ def mean5(values: Float) -> Float:
     return mean3(mean3(values))
 
 
-def edge_height(light: Float, stats: InfraredStats) -> Float:
+def edge_height(dyes: Float) -> Float:
     """How much the picture alone makes log infrared vary within 5 x 5 pixels.
 
     Args:
-        light: float32 (H, W, C), log light.
-        stats: of the frame.
+        dyes: float32 (H, W), see `expected`.
 
     Returns:
         float32 (H, W).
     """
     import cv2
 
-    expected = np.zeros(light.shape[:2], np.float32)
-    for channel, slope in enumerate(stats.crosstalk):
-        expected += np.float32(slope) * light[..., channel]
     kernel = np.ones((5, 5), np.uint8)
-    return np.asarray(cv2.dilate(expected, kernel) - cv2.erode(expected, kernel), np.float32)
+    return np.asarray(cv2.dilate(dyes, kernel) - cv2.erode(dyes, kernel), np.float32)
 
 
-def deviations(tile: Tile, stats: InfraredStats, least: float) -> tuple[Float, Float]:
-    """How unlike clean film each pixel is, and 3 x 3 pixels about it are, in standard deviations.
+def unexplained(tile: Tile, stats: InfraredStats) -> tuple[Float, Float]:
+    """Log infrared beside the darkest that the picture within 2 pixels makes of it.
 
-    The picture's edges raise the bar: infrared is focused a little differently, so that what the
-    dyes take from it never cancels there.
+    Infrared is focused a little differently, and light spreads from bright to dark places more
+    than its logarithm does, so that what the dyes take from infrared never quite cancels at the
+    picture's edges.
 
     Args:
         tile: with its infrared.
         stats: of the frame.
-        least: log transmission that counts as one deviation at least.
+
+    Returns:
+        Two float32 (H, W): that, and the `edge_height` there.
+    """
+    import cv2
+
+    dyes = expected(tile, stats)
+    kernel = np.ones((5, 5), np.uint8)
+    lightest = cv2.dilate(dyes, kernel)
+    height = lightest - cv2.erode(dyes, kernel)
+    darkest = np.minimum(dyes, cv2.erode(mean3(dyes), kernel))
+    glare = np.float32(GLARE * abs(sum(stats.crosstalk)))
+    darkest -= np.float32(GLARE_SHARE) * np.maximum(lightest - dyes - glare, 0)
+    return _lost(tile, darkest, stats), np.asarray(height, np.float32)
+
+
+def deviations(tile: Tile, stats: InfraredStats) -> tuple[Float, Float]:
+    """How unlike clean film each pixel is, and 3 x 3 pixels about it are, in standard deviations.
+
+    Args:
+        tile: with its infrared.
+        stats: of the frame.
 
     Returns:
         Two float32 (H, W), positive where infrared is dark.
     """
-    lost = log_transmission(tile, stats)
-    edge = edge_height(log_light(tile.image), stats)
-    edge *= np.float32(stats.edges)
+    lost, edge = unexplained(tile, stats)
     edge *= edge
     level = np.clip(tile.luminance() * np.float32(len(stats.noise)), 0, len(stats.noise) - 1)
     index = level.astype(np.intp)
     found = []
-    for values, noise in ((lost, stats.noise), (mean3(lost), stats.mean_noise)):
-        variance = np.maximum(np.asarray(noise, np.float32), np.float32(least))[index] ** 2
-        variance += edge
+    kinds = ((lost, stats.noise), (mean3(lost), stats.mean_noise))
+    for (values, noise), share in zip(kinds, stats.edges, strict=True):
+        variance = (np.asarray(noise, np.float32) ** 2)[index]
+        variance += edge * np.float32(share * share)
         found.append(-values / np.sqrt(variance))
     return found[0], found[1]
 
 
-def fit(
-    light: Float, infrared: Float, places: Float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The clean-film model by Tukey's biweight, which artefacts and edges have no say in.
-
-    Beaton and Tukey, "The fitting of power series" (Technometrics 16, 1974), by iterated weighted
-    least squares.
-
-    Args:
-        light: float32 (n, C), log light of the picture's channels.
-        infrared: float32 (n,), log infrared.
-        places: float32 (n, 2), u and v.
-
-    Returns:
-        (level, slope of each channel, five of shading), and the residuals (n,).
-    """
-    u, v = places[:, 0], places[:, 1]
-    columns = np.column_stack([light, u, v, u * u, u * v, v * v]).astype(np.float64)
-    middle = columns.mean(axis=0)
-    centred = columns - middle
-    ridge = np.diag(RIDGE * (centred**2).mean(axis=0) + 1e-9)
-    target = infrared.astype(np.float64)
-    # Artefacts are dark, so the darkest samples have little say in the first round.
-    sigma, weights = np.inf, np.where(target >= np.percentile(target, 10), 1.0, 0.1)
-    for _ in range(ROUNDS):
-        total = weights.sum()
-        mean_x, mean_y = weights @ centred / total, weights @ target / total
-        x, y = centred - mean_x, target - mean_y
-        slopes = np.linalg.solve(
-            (x * weights[:, None]).T @ x / total + ridge, weights * y @ x / total
-        )
-        level = mean_y - mean_x @ slopes
-        residual = target - level - centred @ slopes
-        before, sigma = sigma, max(robust_spread(residual), 1e-6)
-        weights = np.clip(1 - (residual / (TUKEY * sigma)) ** 2, 0, None) ** 2
-        if abs(before - sigma) < 1e-4 * sigma:
-            break
-    return np.concatenate([[level - middle @ slopes], slopes]), residual
+def biweight(residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Tukey's weights of residuals in standard deviations: 1 at 0, 0 from 4.685 on."""
+    return np.clip(1 - (residual / TUKEY) ** 2, 0, None) ** 2
 
 
-def robust_spread(values: NDArray[Any]) -> float:
-    """1.4826 x the median magnitude: a standard deviation about zero, blind to artefacts."""
-    return MAD_TO_SIGMA * float(np.median(np.abs(values)))
-
-
-def mirrors(light: Float, slopes: NDArray[np.float64]) -> float:
-    """Slope of the model's log infrared against log luminance; 0 for a picture without contrast.
+def mirrors(light: Float, dyes: Float) -> float:
+    """Slope of what dyes take from log infrared against log luminance; 0 for an even picture.
 
     A silver image absorbs infrared as it absorbs light: 1, or its gamma in an inverted negative.
     The dyes of chromogenic film stay below 0.1.
+
+    Args:
+        light: float32 (n, C), log light.
+        dyes: float32 (n,), see `expected`.
     """
     luminance = light.mean(axis=1, dtype=np.float64)
     luminance -= luminance.mean()
     variance = float((luminance**2).mean())
     if variance < 0.01:
         return 0.0
-    return float((light @ slopes) @ luminance / len(light) / variance)
+    return float(dyes.astype(np.float64) @ luminance / len(light) / variance)
 
 
-def noise_curve(luminance: NDArray[Any], residual: NDArray[Any], bins: int) -> tuple[float, ...]:
-    """Robust standard deviation of residuals in equal bins of luminance, at least `FLOOR`.
+def noise_curve(
+    luminance: NDArray[Any], residual: NDArray[Any], bins: int, floor: float
+) -> tuple[float, ...]:
+    """Robust standard deviation of clean film's residuals in equal bins of luminance.
 
-    Bins with few samples take the noise over all or their neighbours', whichever is more.
+    Dust only makes infrared darker, so the brighter half tells. Levels with few samples, or few
+    that are bright, take the noise over all or their neighbours', whichever is more; a level that
+    only dust has cannot make a noise of its own.
+
+    Args:
+        luminance: (n,) in [0, 1].
+        residual: (n,), log transmission of what is taken for clean film.
+        bins: number of levels.
+        floor: least standard deviation.
     """
     index = np.clip(luminance * bins, 0, bins - 1).astype(np.intp)
     centres = (np.arange(bins) + 0.5) / bins
-    over_all = robust_spread(residual)
+    upper = residual[residual > 0]
+    over_all = max(robust_spread(upper) if len(upper) else 0.0, floor)
     seen, curve = [], []
     for level in range(bins):
         values = residual[index == level]
-        if len(values) >= FEWEST:
+        bright = values[values > 0]
+        if len(bright) >= FEWEST and len(bright) >= FEWEST_BRIGHT * len(values):
             seen.append(centres[level])
-            curve.append(robust_spread(values))
+            # What the model misses counts as noise; it cannot be many times that of the scanner.
+            spread = max(robust_spread(bright), robust_spread(values))
+            curve.append(min(spread, NOISIEST_LEVEL * over_all))
     full = np.interp(centres, seen, curve) if seen else np.full(bins, over_all)
     sure = np.isin(centres, seen)
     full = np.where(sure, full, np.maximum(full, over_all))
-    return tuple(float(max(value, FLOOR)) for value in full)
+    return tuple(float(max(value, floor)) for value in full)
+
+
+def robust_spread(values: NDArray[Any]) -> float:
+    """1.4826 x the median magnitude: a standard deviation about zero, blind to artefacts."""
+    return MAD_TO_SIGMA * float(np.median(np.abs(values)))

@@ -337,29 +337,39 @@ class InfraredStats:
 
     Attributes:
         size: (width, height) of the frame, which the shading is scaled by.
-        level: log infrared where the picture is white, at the centre.
+        level: log infrared where the picture is white.
         crosstalk: change of log infrared with the log light of each channel.
-        shading: coefficients of u, v, u², uv, v² with u and v from -1 to 1 over the frame.
+        bends: change of log infrared with the square of that.
+        tones: (least, largest) log light of each channel beyond which it bends no more.
+        lamp: float32 (65, 65), log infrared of the lamp beside `level`, at places evenly spaced
+            from edge to edge of the frame, rows first.
         mirrors: slope of log infrared against the log luminance of the picture.
         noise: robust standard deviation of log infrared about the model, in equal bins of
             gamma-encoded luminance over [0, 1].
         mean_noise: the same of means over 3 x 3 pixels.
         edges: spread of log infrared about the model at the picture's edges, as a share of their
-            height in the model: what focus and place leave.
+            height in the model: what focus and place leave, of single pixels and of means.
         exponents: change of each channel's log light with the log transmission of what lies on
-            the film; empty where the frame has too little to tell.
+            the film.
+        exponent_doubt: standard deviation of a single artefact's exponents about these.
+        stray: standard deviation of log transmission at an artefact's rim, by focus and place, as a
+            share of its range within 3 x 3 pixels.
         shift: (dx, dy) in pixels that the plane was moved by to lie over the picture.
     """
 
     size: tuple[int, int]
     level: float
     crosstalk: tuple[float, ...]
-    shading: tuple[float, ...]
+    bends: tuple[float, ...]
+    tones: tuple[tuple[float, float], ...]
+    lamp: Float
     mirrors: float
     noise: tuple[float, ...]
     mean_noise: tuple[float, ...]
-    edges: float = 0.0
+    edges: tuple[float, float] = (0.0, 0.0)
     exponents: tuple[float, ...] = ()
+    exponent_doubt: float = 3.0
+    stray: float = 0.3
     shift: tuple[float, float] = (0.0, 0.0)
 
 

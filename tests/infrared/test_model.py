@@ -36,9 +36,11 @@ def test_crosstalk_of_the_dyes_is_found(frame, kind, noise):
     seen = look(scan, codec, plane, whole)
     assert seen.refusal is None
     assert np.allclose(seen.stats.crosstalk, DYE_INFRARED[kind], atol=0.006)
-    # The lamp falls off by 6 % to the corners: 3 % along each axis.
-    assert seen.stats.shading[2] == pytest.approx(-0.031, abs=0.01)
-    assert seen.stats.shading[4] == pytest.approx(-0.031, abs=0.01)
+    # The lamp falls off by 6 % to the corners, 3 % along each axis.
+    lamp = seen.stats.lamp
+    middle = model.KNOTS // 2
+    assert lamp[0, 0] - lamp[middle, middle] == pytest.approx(-0.062, abs=0.02)
+    assert lamp[0, middle] - lamp[middle, middle] == pytest.approx(-0.031, abs=0.015)
 
 
 def test_noise_is_that_of_the_frame(frame):

@@ -5,25 +5,32 @@ is measured in units of the frame's own noise, so that one sensitivity serves sc
 differs tenfold.
 """
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from darkroom.errors import InputError
 from darkroom.infrared import deviations, log_light, log_transmission, mean3
 from darkroom.protocols import Device, TileContract
 from darkroom.scan import Bytes, Float, FrameStats, InfraredStats, Tile
 from darkroom_backends.infrared.options import InfraredOptions
-from darkroom_backends.infrared.recover import divide
+from darkroom_backends.infrared.recover import PATCH, divide
 
 Z_MAX = 32.0  # deviations that give a score of 1
-LEAST = 0.0075  # log transmission that counts as a deviation; 7 of them are the least one sees
-REACH = 4  # soft rims end within this many pixels
+GROWTH = 4  # soft rims end within this many pixels
 MARGIN = 24  # pixels about a candidate that are looked at; as tiles hold them, most need no other
 # A rim ends below these: deviations, share of the deepest pixel, and what nobody sees.
-RIM_NOISE, RIM_PEAK, RIM_LEAST = 2.0, 0.06, 0.03
-LARGE, THIN = 400, 0.6  # pixels, transmission: too large to be filled while film shows through
-SHADE = -0.1  # log transmission of pixels nearby that count as clean
+RIM_NOISE, RIM_PEAK = 2.0, 0.03
+UNSEEN = 0.015  # change of log light
+SHADE = 2.0  # deviations of pixels nearby that count as clean
+NEAR, FAR = 3, 9  # pixels about an artefact: its rim ends, what it is compared with ends
+GHOST = 4.0  # standard errors by which the picture must deny what infrared shows
+THIN = 3.0  # pixels from the rim to the middle of what may be a line of the picture
+DEEPER = 3.0  # times darker than dust in infrared allows is a line of the picture
+EXPLAINED = 0.6  # of what dyes take, by which they may take more than was thought
 PAINT_ERROR = 0.3  # of a fill, as a share of the spread of log light about it
+LARGE, SHALLOW = 400, -0.7  # pixels, log transmission
 HOLDER_LENGTH, HOLDER_WIDTH = 0.5, 0.02  # of a side of the frame; no dust is larger both ways
 
 
@@ -46,57 +53,123 @@ class InfraredDetector:
     def detect(self, tile: Tile, stats: FrameStats) -> Float:
         """Darkness beyond that of clean film, in standard deviations over `Z_MAX`."""
         # Means show what is faint and large, single pixels what is thin.
-        z = np.maximum(*deviations(tile, _needed(stats), LEAST))
+        z = np.maximum(*deviations(tile, _needed(stats)))
         return np.asarray(np.clip(z * np.float32(1 / Z_MAX), 0, 1), np.float32)
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
-        """0 for the film holder, and for what is better left than painted over; else 1."""
+        """0 for the film holder, for what the picture denies or nobody sees, and for what is better
+        left than painted over; else 1."""
         assert crop.mask is not None
-        inside = crop.mask > 0
-        infrared = _needed(stats)
-        divides = infrared.exponents and self.options.thinnest < 1
-        if not divides and _better_left(crop, inside, mean3(log_transmission(crop, infrared))):
-            return 0.0
         length = max(crop.core.width / stats.frame.width, crop.core.height / stats.frame.height)
         longer = max(crop.core.width, crop.core.height)
-        width = np.count_nonzero(inside) / longer
+        width = np.count_nonzero(crop.mask) / longer
         side = min(stats.frame.width, stats.frame.height)
-        return 0.0 if length > HOLDER_LENGTH and width > HOLDER_WIDTH * side else 1.0
+        if length > HOLDER_LENGTH and width > HOLDER_WIDTH * side:
+            return 0.0
+        seen = _seen(crop, _needed(stats))
+        if seen is None:
+            return 1.0
+        return float(seen.shows() and not (self.options.thinnest >= 1 and seen.better_left()))
 
     def refine(self, crop: Tile, stats: FrameStats) -> Bytes:
         """The component and its soft rim, and one pixel more."""
-        import cv2
-
         assert crop.mask is not None
         infrared = _needed(stats)
         smooth = -mean3(log_transmission(crop, infrared))
-        _, mean = deviations(crop, infrared, 0.0)
+        _, mean = deviations(crop, infrared)
         deepest = float(smooth[crop.mask > 0].max())
-        soft = (smooth > max(RIM_PEAK * deepest, RIM_LEAST)) & (mean > RIM_NOISE)
+        unseen = UNSEEN / max(1.0, float(np.abs(infrared.exponents).max()))
+        soft = (smooth > max(RIM_PEAK * deepest, unseen)) & (mean > RIM_NOISE)
         kernel = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)), np.uint8)
         grown: Bytes = crop.mask
-        for _ in range(REACH - 1):
+        for _ in range(GROWTH - 1):
             grown = np.maximum(crop.mask, np.where(soft, cv2.dilate(grown, kernel), 0))
         return np.asarray(cv2.dilate(grown, np.ones((3, 3), np.uint8)), np.uint8)
 
     def recover(self, crop: Tile, fill: Float, stats: FrameStats) -> Float:
         """The fill, with the film itself wherever it shows through; see `recover`."""
-        return divide(crop, fill, _needed(stats), self.options.thinnest)
+        return divide(crop, fill, stats, self.options.thinnest)
 
 
-def _better_left(crop: Tile, inside: NDArray[np.bool_], lost: Float) -> bool:
-    """Whether paint would be further from the film than the film, as it shows through, is.
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the picture shows where infrared shows something.
 
-    Paint is out by a share of what the surroundings vary by; film that shows through is dimmed,
-    or brightened, by about its depth in infrared.
+    Attributes:
+        change: log light inside beside that around, mean over the channels.
+        doubt: standard error of that.
+        depth: mean log transmission inside.
+        deepest: least log transmission inside.
+        exponent: of the frame, and its standard deviation.
+        varies: standard deviation of log light around.
+        thin: whether it is narrow all over.
+        large: whether it is too large to be painted over while film shows through.
+        slope: change of log infrared with log light of all channels alike, by the dyes.
     """
-    if np.count_nonzero(inside) > LARGE and np.percentile(lost[inside], 10) > np.log(THIN):
-        return True
-    about = ~inside & (lost > SHADE)
-    if not about.any():
-        return False
-    varies = log_light(crop.image).mean(axis=2)[about].std()
-    return bool(np.sqrt(np.mean(lost[inside] ** 2)) < PAINT_ERROR * varies)
+
+    change: float
+    doubt: float
+    depth: float
+    deepest: float
+    exponent: tuple[float, float]
+    varies: float
+    slope: float
+    thin: bool
+    large: bool
+
+    def shows(self) -> bool:
+        """Whether the picture has what infrared has, as far as can be told, and anybody sees it."""
+        exponent, spread = self.exponent
+        supposed = exponent * self.depth
+        error = np.hypot(self.doubt, spread * self.depth)
+        denied = abs(self.change) < abs(supposed) / 3
+        if denied and abs(self.change - supposed) > GHOST * error:
+            return False
+        dyes = self.slope * self.change
+        most = (abs(exponent) + 2 * spread) * abs(self.depth)
+        if self.thin and dyes < 0 and abs(self.depth) < EXPLAINED * abs(dyes):
+            # A dark line of the picture, where the dyes take a little more than was thought.
+            return bool(abs(self.change) < DEEPER * most)
+        # Even the strongest effect the frame allows stays below what anybody sees.
+        strongest = (abs(exponent) + 2 * spread) * abs(self.deepest)
+        return bool(strongest > UNSEEN or abs(self.change) > UNSEEN + 2 * self.doubt)
+
+    def better_left(self) -> bool:
+        """Whether paint would be further from the film than the film, as it shows through, is."""
+        supposed = max(abs(self.exponent[0] * self.depth), abs(self.change))
+        return bool(supposed < PAINT_ERROR * self.varies or (self.large and self.deepest > SHALLOW))
+
+
+def _seen(crop: Tile, infrared: InfraredStats) -> _Seen | None:
+    """A look at the picture, or None where nothing clean lies around."""
+    assert crop.mask is not None
+    lost = mean3(log_transmission(crop, infrared))
+    inside = crop.mask > 0
+    near, far = (
+        cv2.dilate(crop.mask, np.ones((2 * reach + 1,) * 2, np.uint8)) > 0 for reach in (NEAR, FAR)
+    )
+    about = far & ~near & (lost > -SHADE * max(infrared.mean_noise))
+    count = np.count_nonzero(about)
+    if count < 20:
+        return None
+    light = log_light(crop.image).mean(axis=2)
+    weights = -np.minimum(lost[inside], 0)
+    total = float(weights.sum())
+    if total <= 0:
+        return None
+    varies = float(light[about].std())
+    witnesses = 1 / max(1.0, total / float(weights.max()) / PATCH) + 1 / max(1.0, count / PATCH)
+    return _Seen(
+        float((light[inside] * weights).sum()) / total - float(light[about].mean()),
+        varies * witnesses**0.5 + 0.01,
+        float((lost[inside] * weights).sum()) / total,
+        float(lost[inside].min()),
+        (float(np.mean(infrared.exponents)), infrared.exponent_doubt),
+        varies,
+        sum(infrared.crosstalk),
+        bool(cv2.distanceTransform(crop.mask, cv2.DIST_L2, 3).max() <= THIN),
+        bool(np.count_nonzero(inside) > LARGE),
+    )
 
 
 def _needed(stats: FrameStats) -> InfraredStats:

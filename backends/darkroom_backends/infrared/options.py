@@ -16,4 +16,4 @@ class InfraredOptions:
 
     body: float = 3.5
     peak: float = 7.0
-    thinnest: float = 0.55
+    thinnest: float = 0.03
