@@ -61,7 +61,7 @@ def test_thin_stains_are_divided_out_and_not_painted_over(frame):
     truth, before, after = (
         as_seen(p, made.encoded)[inside] for p in (made.clean, made.damaged, divided.image)
     )
-    assert ((after - truth) ** 2).sum() < 0.1 * ((before - truth) ** 2).sum()
+    assert ((after - truth) ** 2).sum() < 0.4 * ((before - truth) ** 2).sum()
     # Stains that could only be painted over are left.
     untouched, left = errors(made, filled.image)
     assert left <= 1.05 * untouched

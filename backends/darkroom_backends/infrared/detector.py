@@ -28,9 +28,12 @@ NEAR, FAR = 3, 9  # pixels about an artefact: its rim ends, what it is compared 
 GHOST = 4.0  # standard errors by which the picture must deny what infrared shows
 THIN = 3.0  # pixels from the rim to the middle of what may be a line of the picture
 DEEPER = 3.0  # times darker than dust in infrared allows is a line of the picture
-EXPLAINED = 0.6  # of what dyes take, by which they may take more than was thought
+# Of what dyes take, by which they may take more than was thought; and where neither the exponents
+# are known nor the place is thin, which leaves nothing but this to tell a flake by.
+EXPLAINED, EXPLAINED_AREA, UNSURE = 0.6, 0.4, 0.3
 PAINT_ERROR = 0.3  # of a fill, as a share of the spread of log light about it
 LARGE, SHALLOW = 400, -0.7  # pixels, log transmission
+PAINT_GRAIN = 0.08  # log light; what paint has of grain is another's
 HOLDER_LENGTH, HOLDER_WIDTH = 0.5, 0.02  # of a side of the frame; no dust is larger both ways
 
 
@@ -127,9 +130,22 @@ class _Seen:
             return False
         dyes = self.slope * self.change
         most = (abs(exponent) + 2 * spread) * abs(self.depth)
-        if self.thin and dyes < 0 and abs(self.depth) < EXPLAINED * abs(dyes):
-            # A dark line of the picture, where the dyes take a little more than was thought.
-            return bool(abs(self.change) < DEEPER * most)
+        unsure = spread > UNSURE * abs(exponent)
+        explained = EXPLAINED_AREA if unsure and not self.thin else EXPLAINED
+        if (
+            dyes < 0
+            and abs(self.depth) < explained * abs(dyes)
+            and abs(self.change) > DEEPER * most
+        ):
+            # A dark detail of the picture, where the dyes take a little more than was thought.
+            return False
+        if (
+            self.large
+            and not unsure
+            and dyes < 0
+            and abs(self.change - supposed) > GHOST * self.varies
+        ):
+            return False  # a dark thing of the picture with an edge of its own
         # Even the strongest effect the frame allows stays below what anybody sees.
         strongest = (abs(exponent) + 2 * spread) * abs(self.deepest)
         return bool(strongest > UNSEEN or abs(self.change) > UNSEEN + 2 * self.doubt)
@@ -137,7 +153,8 @@ class _Seen:
     def better_left(self) -> bool:
         """Whether paint would be further from the film than the film, as it shows through, is."""
         supposed = max(abs(self.exponent[0] * self.depth), abs(self.change))
-        return bool(supposed < PAINT_ERROR * self.varies or (self.large and self.deepest > SHALLOW))
+        paint = max(PAINT_ERROR * self.varies, PAINT_GRAIN)
+        return bool(supposed < paint or (self.large and self.deepest > SHALLOW))
 
 
 def _seen(crop: Tile, infrared: InfraredStats) -> _Seen | None:

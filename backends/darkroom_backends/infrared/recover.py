@@ -7,11 +7,11 @@ mean of the divided picture and of the fill, each weighed by how far it may be o
 - a fill is as good as the picture is even, and better near the rim of what it fills;
 - a division is as good as infrared is free of noise, its focus is that of the picture, and the
   exponent between the two is known. How deep the picture is dimmed for a depth in infrared was
-  measured on the frame; each artefact corrects it by what its own rim shows, and where its rim
-  does not fit any exponent, as under paint, the fill is taken.
+  measured on the frame; each artefact corrects it by what its own rim shows.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -28,6 +28,8 @@ from darkroom.infrared import (
 )
 from darkroom.scan import Bytes, Float, FrameStats, InfraredStats, Tile
 
+# Of one channel: log light, that of the fill, the fill's variance, and the frame's exponent.
+Guess: TypeAlias = tuple[Float, Float, Float, np.float32]
 REACH = 6.0  # pixels from the rim over which a fill loses what it knows
 PATCH = 25.0  # pixels that err alike, so that they are one witness
 SURROUNDINGS = 25  # pixels across that tell how much the picture varies
@@ -61,28 +63,33 @@ def divide(crop: Tile, fill: Float, stats: FrameStats, thinnest: float) -> Float
     lost, noise, steep = _shadow(crop, infrared)
     count, found = cv2.connectedComponents(crop.mask, connectivity=8)
     labels = np.asarray(found, np.int32)
-    known_doubt = _fill_doubt(crop, inside)
+    guesses = []
+    for channel, frames in enumerate(infrared.exponents):
+        light, guess = (
+            log_light(np.ascontiguousarray(image[..., channel])) for image in (crop.image, fill)
+        )
+        doubt = _fill_doubt(light, inside)
+        even = inside & (np.abs(frames * lost) < EVEN) & (np.abs(lost) < 3 * noise)
+        doubt *= _honesty((light - guess)[even], doubt[even])
+        guesses.append((light, guess, doubt, np.float32(frames)))
+    more, spread = _own_exponents(guesses, lost, steep, labels, count, infrared.exponent_doubt)
     out = fill.copy()
-    for channel in range(crop.image.shape[2]):
-        plane = np.ascontiguousarray(crop.image[..., channel])
-        light, guess = log_light(plane), log_light(np.ascontiguousarray(fill[..., channel]))
-        prior = infrared.exponents[channel], infrared.exponent_doubt
-        even = inside & (np.abs(prior[0] * lost) < EVEN) & (np.abs(lost) < 3 * noise)
-        doubt = known_doubt * _honesty((light - guess)[even], known_doubt[even])
-        own = _own_exponents(light - guess, lost, doubt, steep, labels, count, prior)
-        exponent = own.exponent[labels]
-        divided = light - exponent * lost
-        # Black is not known any better than flare and the last bits allow.
+    for channel, (light, guess, doubt, known) in enumerate(guesses):
+        exponent = known + more[labels]
+        # Black is not known any better than flare and the last bits allow, which dividing shows.
+        plane = crop.image[..., channel]
         variance = (np.float32(POWER * FLARE) / (plane + np.float32(TOE))) ** 2
-        variance += (exponent * noise) ** 2
-        variance += (exponent * steep) ** 2
-        variance += lost * lost * own.variance[labels]
-        variance += own.misfit[labels]
+        variance *= np.minimum(np.abs(exponent * lost), 1) ** 2
+        variance += exponent * exponent * (noise * noise + steep * steep)
+        variance += lost * lost * spread[labels]
         variance[np.exp(lost) < thinnest] = np.inf
-        if infrared.exponents[channel] < 0:
+        if (exponent < 0).any():
+            # What brightens may be a negative turned positive, or paint, which no power describes.
+            left = light - exponent * lost - guess
+            variance += np.where(exponent < 0, _misfit(left, doubt, lost, labels, count)[labels], 0)
             variance[plane >= WHITE] = np.inf
         share = doubt / (doubt + variance)
-        mixed = guess + share * (divided - guess)
+        mixed = guess + share * (light - exponent * lost - guess)
         out[..., channel][inside] = from_log_light(np.asarray(mixed[inside], np.float32))
     return out
 
@@ -95,71 +102,64 @@ def _honesty(missed: Float, doubt: Float) -> np.float32:
     return np.float32(np.clip(seen / max(thought, 1e-9), *HONESTY))
 
 
-@dataclass(frozen=True, slots=True)
-class Exponents:
-    """What each artefact of a crop says of its own exponent: float32 (count,), 0 the background.
-
-    Attributes:
-        exponent: change of log light with log transmission.
-        variance: of that.
-        misfit: variance of log light that no exponent explains.
-    """
-
-    exponent: Float
-    variance: Float
-    misfit: Float
-
-
 def _own_exponents(
-    change: Float,
+    guesses: Sequence[Guess],
     lost: Float,
-    doubt: Float,
     steep: Float,
     labels: NDArray[np.int32],
     count: int,
-    prior: tuple[float, float],
-) -> Exponents:
-    """Each artefact's exponent by least squares, beginning from that of the frame.
+    prior: float,
+) -> tuple[Float, Float]:
+    """How far each artefact's exponents are from the frame's, by least squares about its rim.
 
     Args:
-        change: float32 (H, W), log light beside the fill.
+        guesses: of each channel.
         lost: float32 (H, W), log transmission.
-        doubt: float32 (H, W), variance of the fill.
-        steep: see `_steepness`.
-        labels: int32 (H, W), which artefact each pixel belongs to.
+        steep: float32 (H, W), how far that may be out.
+        labels: int32 (H, W), which artefact each pixel belongs to, 0 for none.
         count: number of labels.
-        prior: exponent of the frame, and its standard deviation.
+        prior: standard deviation of artefacts' exponents about the frame's.
+
+    Returns:
+        float32 (count,) each: the difference, and the variance of what it leads to.
     """
-    known, spread = prior
     deep = cv2.distanceTransform((labels > 0).astype(np.uint8), cv2.DIST_L2, 3)
     # Far from the rim a fill is a guess; there are many such pixels, and they err together.
-    weights = np.exp(deep * np.float32(-1 / REACH)) / (doubt + (known * steep) ** 2)
+    trusted = np.exp(deep * np.float32(-1 / REACH))
     owner = labels.ravel()
+    moved, squares = np.zeros(count), np.zeros(count)
+    for light, guess, doubt, known in guesses:
+        weights = trusted / (doubt + (known * steep) ** 2)
+        left = light - guess - known * lost
+        moved += np.bincount(owner, (weights * lost * left).ravel(), minlength=count)
+        squares += np.bincount(owner, (weights * lost * lost).ravel(), minlength=count)
+    # Channels vary alike, so that together they are one witness.
+    witnesses = PATCH * len(guesses)
+    precision = prior**-2 + squares / witnesses
+    return (
+        (moved / witnesses / precision).astype(np.float32),
+        (1 / precision).astype(np.float32),
+    )
 
-    def total(values: Float) -> NDArray[np.float64]:
-        sums = np.bincount(owner, (values * weights).ravel(), minlength=count)
-        return np.asarray(sums, np.float64)
 
-    precision = spread**-2
-    squares = total(lost * lost) / PATCH
-    own = (known * precision + total(lost * change) / PATCH) / (precision + squares)
-    left = change - own.astype(np.float32)[labels] * lost
-    weighed = np.maximum(total(np.ones_like(lost)), 1e-9)
-    misfit = np.maximum(total(left * left - doubt) / weighed, 0)
-    parts = own, 1 / (precision + squares), misfit
-    return Exponents(*(part.astype(np.float32) for part in parts))
+def _misfit(left: Float, doubt: Float, lost: Float, labels: NDArray[np.int32], count: int) -> Float:
+    """Variance that exponents leave beyond that of the fill, in each artefact: float32 (count,)."""
+    weights = (np.abs(lost) / doubt).ravel()
+    owner = labels.ravel()
+    total = np.bincount(owner, weights, minlength=count)
+    excess = np.bincount(owner, weights * (left * left - doubt).ravel(), minlength=count)
+    return np.maximum(excess / np.maximum(total, 1e-9), 0).astype(np.float32)
 
 
-def _fill_doubt(crop: Tile, inside: NDArray[np.bool_]) -> Float:
-    """Variance of a fill's log light: float32 (H, W).
+def _fill_doubt(light: Float, inside: NDArray[np.bool_]) -> Float:
+    """Variance of a fill's log light in one channel: float32 (H, W).
 
     The picture varies about an artefact by so much, and a fill knows it only near the rim. Grain is
     not known at all; what a fill has of it is another's.
     """
     known = ~inside
-    luminance = log_light(crop.luminance())
-    varies, nearby = _variation(luminance, known)
-    fine = np.abs(luminance - mean3(luminance))[known]
+    varies, nearby = _variation(light, known)
+    fine = np.abs(light - mean3(light))[known]
     grain = (MAD_TO_SIGMA * float(np.median(fine))) ** 2 if len(fine) else LEAST_VARIES**2
     deep = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
     # How fast the picture forgets itself, by its variation over `LAG` pixels and over many.
