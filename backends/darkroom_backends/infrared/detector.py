@@ -32,7 +32,7 @@ DEEPER = 3.0  # times darker than dust in infrared allows is a line of the pictu
 # are known nor the place is thin, which leaves nothing but this to tell a flake by.
 EXPLAINED, EXPLAINED_AREA, UNSURE = 0.6, 0.4, 0.3
 PAINT_ERROR = 0.3  # of a fill, as a share of the spread of log light about it
-LARGE, SHALLOW = 400, -0.7  # pixels, log transmission
+LARGE, SHALLOW, FAINT = 400, -0.7, -0.25  # pixels, log transmission of what is large and not
 PAINT_GRAIN = 0.08  # log light; what paint has of grain is another's
 HOLDER_LENGTH, HOLDER_WIDTH = 0.5, 0.02  # of a side of the frame; no dust is larger both ways
 
@@ -154,7 +154,8 @@ class _Seen:
         """Whether paint would be further from the film than the film, as it shows through, is."""
         supposed = max(abs(self.exponent[0] * self.depth), abs(self.change))
         paint = max(PAINT_ERROR * self.varies, PAINT_GRAIN)
-        return bool(supposed < paint or (self.large and self.deepest > SHALLOW))
+        shallow = self.deepest > (SHALLOW if self.large else FAINT)
+        return bool(supposed < paint or shallow)
 
 
 def _seen(crop: Tile, infrared: InfraredStats) -> _Seen | None:
