@@ -194,7 +194,20 @@ def deviations(tile: Tile, stats: InfraredStats) -> tuple[Float, Float]:
         variance = (np.asarray(noise, np.float32) ** 2)[index]
         variance += edge * np.float32(share * share)
         found.append(-values / np.sqrt(variance))
+    if stats.covered is not None and not stats.covered.contains(tile.read):
+        for z in found:
+            _blank_outside(z, tile.read, stats.covered)
     return found[0], found[1]
+
+
+def _blank_outside(values: Float, window: Window, covered: Window) -> None:
+    """Zeros where infrared is only the mirror image of itself, in place."""
+    x0, x1 = (min(max(x - window.x, 0), window.width) for x in (covered.x, covered.right))
+    y0, y1 = (min(max(y - window.y, 0), window.height) for y in (covered.y, covered.bottom))
+    values[:y0] = 0
+    values[y1:] = 0
+    values[:, :x0] = 0
+    values[:, x1:] = 0
 
 
 def biweight(residual: NDArray[np.float64]) -> NDArray[np.float64]:

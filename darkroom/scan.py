@@ -354,7 +354,8 @@ class InfraredStats:
         exponent_doubt: standard deviation of a single artefact's exponents about these.
         stray: standard deviation of log transmission at an artefact's rim, by focus and place, as a
             share of its range within 3 x 3 pixels.
-        shift: (dx, dy) in pixels that the plane was moved by to lie over the picture.
+        shift: (dx, dy) in pixels that the plane was moved by in the picture's middle.
+        covered: the part of the picture that the plane shows, or None for all of it.
     """
 
     size: tuple[int, int]
@@ -371,6 +372,7 @@ class InfraredStats:
     exponent_doubt: float = 3.0
     stray: float = 0.3
     shift: tuple[float, float] = (0.0, 0.0)
+    covered: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)

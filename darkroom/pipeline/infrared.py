@@ -5,7 +5,7 @@ Where it lies, how clean film looks in it, and whether it can tell dust from the
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,7 +15,9 @@ from darkroom.codec import Codec
 from darkroom.geometry import Window
 from darkroom.pipeline.infrared_dust import measure
 from darkroom.pipeline.infrared_fit import Film, fit_film, spread_out
-from darkroom.pipeline.infrared_plane import InfraredPlane
+from darkroom.pipeline.infrared_kind import is_blank, is_negative, what_else
+from darkroom.pipeline.infrared_plane import InfraredPlane, Warp, still
+from darkroom.pipeline.infrared_register import Placing, place, refine
 from darkroom.pipeline.infrared_thumbs import Thumbs, take_thumbs
 from darkroom.pipeline.survey import NOISE_LEVELS
 from darkroom.scan import Float, InfraredStats, Scan
@@ -25,11 +27,8 @@ MIRRORED = 0.25  # slope against luminance from which the plane shows the pictur
 CONSTANT = 1e-4  # spread of log infrared below which a plane holds nothing
 NOISIEST = 0.25  # spread of log infrared about the model beyond which it does not belong
 LEAST_NOISE = 5e-4  # of log infrared; no scanner is finer
-CROP, CROPS = 256, 5  # registration looks at CROPS x CROPS pieces
-DETAIL = 6.0  # pixels; what varies more slowly is no help in registration
-OUTLIER = 8.0  # robust standard deviations that detail is limited to
-FARTHEST = 24.0  # pixels; no scanner misplaces infrared by more
-CLEAR_PEAK = 12.0  # of the correlation, in its standard deviations
+CROP, CROPS = 256, 4  # registration looks at CROPS x CROPS pieces
+SURE = 10.0  # confidence from which a place is trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +39,13 @@ class Look:
         plane: the plane, moved to lie over the picture.
         stats: of its model, or None where there is none to be had.
         refusal: why it is no use, or None.
+        confidence: of its place, see `Placing`.
     """
 
     plane: InfraredPlane
     stats: InfraredStats | None
     refusal: str | None = None
+    confidence: float = 0.0
 
 
 def look(
@@ -65,18 +66,33 @@ def look(
     if abs(wide / tall - 1) > 0.02:
         found = f"{plane.info.width} x {plane.info.height}"
         return Look(laid, None, f"it is {found} pixels, which is another shape than the picture")
-    shift = find_shift(scan, codec, laid, frame)
-    laid = laid.moved(shift)
     thumbs = take_thumbs(scan, codec, laid, frame, pool)
     if thumbs.heat.size < FEWEST_SAMPLES:
         return Look(laid, None, "the picture is too small to learn from")
-    heat = thumbs.log_heat
-    low, high = np.percentile(heat, (0.1, 99.9))
+    low, high = np.percentile(thumbs.log_heat, (0.1, 99.9))
     if high - low < CONSTANT:
         return Look(laid, None, "it is the same everywhere")
-    film = fit_film(thumbs.light, heat, thumbs.heat > 0)
+    kind = what_else(thumbs)
+    if kind is not None:
+        return Look(laid, None, kind)
+    if is_negative(thumbs):
+        laid = laid.turned()
+        thumbs = thumbs.with_heat(1 - thumbs.heat)
+    placing = find_place(scan, codec, laid, frame, thumbs)
+    if placing.confidence < SURE and not is_blank(thumbs.log_heat):
+        return Look(
+            laid,
+            None,
+            "nothing in it is found again in the picture, so that its place is not certain",
+            confidence=placing.confidence,
+        )
+    laid = laid.moved(placing.warp)
+    thumbs = thumbs.with_heat(warped(thumbs, placing.warp))
+    heat = thumbs.log_heat
+    covered = laid.covered.intersect(frame)
+    film = fit_film(thumbs.light, heat, (thumbs.heat > 0) & thumbs.within(covered))
     floor = _floor(plane, float(np.median(thumbs.heat)))
-    stats = _stats(scan, thumbs, film, shift, max(film.spread, floor))
+    stats = _stats(scan, thumbs, film, laid.shift, max(film.spread, floor))
     if abs(stats.mirrors) > MIRRORED:
         return Look(
             laid,
@@ -85,7 +101,10 @@ def look(
         )
     if model.robust_spread(film.residual) > NOISIEST:
         return Look(laid, stats, "it does not follow the picture; is it of another frame?")
-    return Look(laid, measure(scan, codec, laid, frame, stats, floor))
+    stats = measure(scan, codec, laid, covered, stats, floor)
+    if covered != frame:
+        stats = replace(stats, covered=covered)
+    return Look(laid, stats, confidence=placing.confidence)
 
 
 def _stats(
@@ -114,54 +133,55 @@ def _floor(plane: Scan, level: float) -> float:
     return max(LEAST_NOISE, 1 / (steps * max(level, 0.02) * 12**0.5))
 
 
-def find_shift(
-    scan: Scan, codec: Codec, plane: InfraredPlane, frame: Window
-) -> tuple[float, float]:
-    """(dx, dy) to a twentieth of a pixel: what the picture has at x, y lies there + dx, dy.
+def find_place(
+    scan: Scan, codec: Codec, plane: InfraredPlane, frame: Window, thumbs: Thumbs
+) -> Placing:
+    """Where a plane lies beside its picture; without a shift where that cannot be told.
 
-    Phase correlation (Kuglin and Hines, 1975) of log luminance and log infrared: dyes and dust
-    show in both. The cross-power spectra of many small pieces are added up before they are
-    inverted, and the peak is refined after Guizar-Sicairos, Thurman and Fienup (Optics Letters
-    33, 2008) by scikit-image. (0, 0) where no peak stands out.
+    Args:
+        scan: the picture.
+        codec: its encoding.
+        plane: the infrared, not yet moved.
+        frame: the picture without its border.
+        thumbs: of both.
     """
-    from skimage.registration import phase_cross_correlation
-
+    size = (scan.info.width, scan.info.height)
+    light = np.ascontiguousarray(thumbs.light.mean(axis=2))
+    found = place(light, thumbs.log_heat, thumbs.step, thumbs.origin, size)
+    if found.confidence < SURE:
+        return Placing(Warp(size, still((0.0, 0.0))), found.confidence)
     side = min(CROP, frame.width, frame.height)
-    if side < 32:
-        return 0.0, 0.0
-    taper = np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
-    power = np.zeros((side, side), np.complex128)
-    for window in _pieces(frame, side):
+
+    def look_at(x: float, y: float, warp: Warp) -> tuple[Float, Float]:
+        window = Window(int(x) - side // 2, int(y) - side // 2, side, side)
         image = codec.encode(scan.read(window)[..., : scan.info.channels])
-        light = model.log_light(image).mean(axis=2)
-        heat = model.log_infrared(plane.padded(window))
-        first, second = (np.fft.fft2(_detail(values) * taper) for values in (light, heat))
-        power += first * np.conj(second)
-    size = np.abs(power)
-    if not size.any():
-        return 0.0, 0.0
-    peaks = np.abs(np.fft.ifft2(power / np.maximum(size, 1e-12)))
-    moved, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
-        power, np.ones_like(power), space="fourier", upsample_factor=20
-    )
-    dy, dx = (-float(value) for value in moved)
-    if peaks.max() < CLEAR_PEAK * peaks.std() or max(abs(dx), abs(dy)) > FARTHEST:
-        return 0.0, 0.0
-    return round(dx, 3) + 0.0, round(dy, 3) + 0.0
+        return (
+            np.ascontiguousarray(model.log_light(image).mean(axis=2)),
+            model.log_infrared(plane.moved(warp).padded(window)),
+        )
+
+    return refine(found, list(_pieces(frame, side)), look_at)
 
 
-def _pieces(frame: Window, side: int) -> Iterator[Window]:
+def _pieces(frame: Window, side: int) -> Iterator[tuple[float, float]]:
+    """The middles of pieces spread over the frame."""
     seen = set()
     for y in np.linspace(frame.y, frame.bottom - side, CROPS).astype(int):
         for x in np.linspace(frame.x, frame.right - side, CROPS).astype(int):
             if (x, y) not in seen:
                 seen.add((x, y))
-                yield Window(int(x), int(y), side, side)
+                yield float(x + side // 2), float(y + side // 2)
 
 
-def _detail(values: Float) -> Float:
-    """Fine detail in robust standard deviations, outliers limited."""
-    values = np.ascontiguousarray(values, np.float32)
-    detail = values - cv2.GaussianBlur(values, (0, 0), DETAIL)
-    spread = model.MAD_TO_SIGMA * float(np.median(np.abs(detail))) + 1e-6
-    return np.asarray(np.clip(detail / np.float32(spread), -OUTLIER, OUTLIER), np.float32)
+def warped(thumbs: Thumbs, warp: Warp) -> Float:
+    """The infrared of a thumbnail, laid over its picture: float32 (h, w)."""
+    height, width = thumbs.heat.shape
+    x, y = (
+        (np.arange(n) + 0.5) * thumbs.step - 0.5 + start
+        for n, start in zip((width, height), thumbs.origin, strict=True)
+    )
+    dx, dy = (part / thumbs.step for part in warp.at(x[None], y[:, None]))
+    across = (np.arange(width)[None] + dx + np.zeros((height, 1))).astype(np.float32)
+    down = (np.arange(height)[:, None] + dy + np.zeros((1, width))).astype(np.float32)
+    mode = cv2.BORDER_REFLECT_101
+    return np.asarray(cv2.remap(thumbs.heat, across, down, cv2.INTER_LINEAR, borderMode=mode))

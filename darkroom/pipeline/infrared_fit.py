@@ -28,6 +28,7 @@ UPPER = 0.7  # share of a cell's pixels below its level; dust may cover much of 
 UPPER_SIGMA = 0.524  # that share of a normal distribution ends here
 DEGREES = (2, 4)  # of the surfaces, one after the other
 SMOOTH = 2.5  # cells; what is left of the lamp beside the surface varies more slowly
+DARKEST_LAMP = 0.02  # of its median
 DUSTY = 5.0  # deviations below clean film
 WIDEN = 5  # pixels of the thumbnail about dust that are left out with it
 RANGE = (0.5, 99.5)  # percentiles of log light beyond which the crosstalk bends no more
@@ -71,14 +72,16 @@ def fit_film(light: Float, heat: Float, known: NDArray[np.bool_]) -> Film:
     """
     soft = np.stack([_soft(light[..., c]) for c in range(light.shape[2])], axis=2)
     soft_heat = _soft(heat)
-    clean = known.copy()
+    clean, lamp = known.copy(), np.zeros_like(heat)
     for number in range(ROUNDS):
         used = clean if clean.sum() > 0.3 * known.sum() else known
         tones = np.percentile(soft[used], RANGE, axis=0).astype(np.float32)
         slopes = _crosstalk(soft, soft_heat, used, tones, bent=number > 0)
         rest = soft_heat - _expected(soft, slopes, tones)
         spread = _pair_spread(rest, used)
-        lamp = _lamp(rest, used, spread)
+        # Beside the lamp of the round before, since within a cell a steep one has no level.
+        more = _lamp(rest - lamp, used, spread)
+        lamp = lamp + more
         rest -= lamp
         spread = max(_upper_spread(rest[used]), LEAST_SPREAD)
         dusty = known & (rest < -DUSTY * spread)
@@ -226,7 +229,10 @@ def _lamp(rest: Float, known: NDArray[np.bool_], spread: float) -> Float:
             if len(values) >= 0.15 * rest[place].size:
                 cells[i, j] = np.quantile(values, UPPER) - UPPER_SIGMA * spread
     v, u = ((np.arange(n) + 0.5) * 2 / n - 1 for n in (rows, columns))
-    surface, weights = _surface(cells, u, v, spread)
+    # Lamps fall off as their light does, not as its logarithm.
+    level = float(np.nanmedian(cells)) if np.isfinite(cells).any() else 0.0
+    light, weights = _surface(np.exp(cells - level), u, v, spread)
+    surface = np.log(np.maximum(light, DARKEST_LAMP)) + level
     left = np.where(weights > 0, np.nan_to_num(cells) - surface, 0.0) * weights
     # Normalised convolution: holes are filled from around them.
     blurred, share = (

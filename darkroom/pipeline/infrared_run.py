@@ -146,6 +146,12 @@ def judge(
         "used": seen.refusal is None,
         "refusal": seen.refusal,
     }
+    report["confidence"] = round(seen.confidence, 1)
+    if seen.plane.inverted:
+        report["inverted"] = True
+    if seen.plane.warp is not None:
+        warp = seen.plane.warp
+        report |= {"rotation": round(warp.angle, 3), "scale": round(warp.scale, 5)}
     if seen.stats is not None:
         report |= {
             "shift": list(seen.stats.shift),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from darkroom import infrared as model
 from darkroom.codec import Codec
@@ -42,6 +43,17 @@ class Thumbs:
     def log_heat(self) -> Float:
         """Log infrared, float32 (h, w)."""
         return model.log_infrared(self.heat)
+
+    def within(self, window: Window) -> NDArray[np.bool_]:
+        """The pixels that lie within a window of the scan as a whole: bool (h, w)."""
+        height, width = self.heat.shape
+        x, y = (
+            start + self.step * np.arange(n)
+            for start, n in zip(self.origin, (width, height), strict=True)
+        )
+        rows = (y >= window.y) & (y + self.step <= window.bottom)
+        columns = (x >= window.x) & (x + self.step <= window.right)
+        return np.asarray(rows[:, None] & columns[None])
 
     def window(self) -> Window:
         """The pixels of the scan that the thumbnail shows."""

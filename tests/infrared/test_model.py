@@ -1,5 +1,6 @@
 """The plane laid over the picture, and the model of clean film."""
 
+import cv2
 import numpy as np
 import pytest
 from rgbi import DYE_INFRARED
@@ -8,7 +9,7 @@ from scipy import ndimage as ndi
 from darkroom import infrared as model
 from darkroom.codec import Codec
 from darkroom.geometry import Window
-from darkroom.pipeline.infrared import find_shift, look
+from darkroom.pipeline.infrared import SURE, look
 from darkroom.pipeline.infrared_plane import InfraredPlane
 from darkroom.pipeline.memory import ArrayScan
 from darkroom.scan import Encoding, Tile
@@ -53,19 +54,53 @@ def test_noise_is_that_of_the_frame(frame):
 
 @pytest.mark.parametrize("kind", ["slide", "inverted"])
 @pytest.mark.parametrize("noise", [0.002, 0.02])
-@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.6, -0.35), (3.4, -2.2)])
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.6, -0.35), (14.4, -11.2)])
 def test_the_shift_is_found_to_a_fraction_of_a_pixel(frame, kind, noise, shift):
-    scan, codec, plane, whole = opened(frame(kind, noise, shift))
-    laid = InfraredPlane(plane, scan.info.width, scan.info.height)
-    assert np.allclose(find_shift(scan, codec, laid, whole), shift, atol=0.2)
+    seen = look(*opened(frame(kind, noise, shift)))
+    assert seen.refusal is None
+    assert seen.confidence > SURE
+    assert np.allclose(seen.stats.shift, shift, atol=0.2)
 
 
-def test_no_shift_is_claimed_where_nothing_agrees(rng):
-    scan, other = (
-        ArrayScan(rng.integers(20_000, 40_000, (300, 300, n), np.uint16)) for n in (3, 1)
+@pytest.mark.parametrize(("angle", "scale"), [(1.0, 1.0), (-0.4, 1.0), (0.3, 1.008)])
+def test_rotation_and_scale_are_found(frame, angle, scale):
+    made = frame(shift=(0.0, 0.0))
+    scan, codec, _, whole = opened(made)
+    turn = cv2.getRotationMatrix2D((whole.width / 2 - 0.5, whole.height / 2 - 0.5), -angle, scale)
+    turned = cv2.warpAffine(
+        *(made.damaged[..., 3], turn, (whole.width, whole.height)),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REFLECT_101,
     )
-    laid = InfraredPlane(other, 300, 300)
-    assert find_shift(scan, Codec.of(scan.info), laid, scan.info.window) == (0.0, 0.0)
+    seen = look(scan, codec, ArrayScan(turned), whole)
+    assert seen.refusal is None
+    assert seen.plane.warp.angle == pytest.approx(angle, abs=0.03)
+    assert seen.plane.warp.scale == pytest.approx(scale, abs=5e-4)
+    laid = seen.plane.padded(whole) * 65535
+    inner = (slice(30, -30), slice(30, -30))
+    off = laid[inner] - made.damaged[..., 3][inner].astype(np.float64)
+    assert np.median(np.abs(off)) < 250
+    # Whatever the window, the same pixels to the bit.
+    for window in (Window(-7, -3, 90, 61), Window(201, 133, 77, 95)):
+        part = window.clip(whole.width, whole.height)
+        found = seen.plane.padded(window)[part.relative_to(window).slices]
+        assert np.array_equal(found * 65535, laid[part.slices])
+
+
+def test_a_plane_of_another_picture_is_refused(frame):
+    scan, codec, _, whole = opened(frame())
+    other = ArrayScan(frame(photo="astronaut", seed=9).damaged[..., 3])
+    assert "place is not certain" in look(scan, codec, other, whole).refusal
+
+
+def test_a_negative_of_infrared_is_turned(frame):
+    made = frame()
+    scan, codec, _, whole = opened(made)
+    seen = look(scan, codec, ArrayScan(65535 - made.damaged[..., 3]), whole)
+    assert seen.refusal is None
+    assert seen.plane.inverted
+    same = look(*opened(made))
+    assert np.allclose(seen.stats.crosstalk, same.stats.crosstalk, atol=0.005)
 
 
 @pytest.mark.parametrize("kind", ["silver", "kodachrome"])
@@ -80,7 +115,13 @@ def test_planes_that_hold_nothing_are_refused(frame, rng):
     opaque = ArrayScan(np.full(shape, 65535, np.uint16))
     assert "same everywhere" in look(scan, codec, opaque, whole).refusal
     foreign = ArrayScan(rng.integers(100, 60_000, shape, np.uint16))
-    assert "does not follow" in look(scan, codec, foreign, whole).refusal
+    assert "place is not certain" in look(scan, codec, foreign, whole).refusal
+    alpha = np.full(shape, 65535, np.uint16)
+    alpha[:60] = 0
+    assert "alpha channel" in look(scan, codec, ArrayScan(alpha), whole).refusal
+    half = frame().damaged[..., 3].copy()
+    half[shape[0] // 2 :] = 0
+    assert "cut short" in look(scan, codec, ArrayScan(half), whole).refusal
     square = ArrayScan(np.ones((100, 100), np.uint16))
     assert "another shape" in look(scan, codec, square, whole).refusal
 

@@ -1,0 +1,74 @@
+"""What a plane is, where it is no infrared at all, or infrared turned upside down."""
+
+import cv2
+import numpy as np
+
+from darkroom import infrared as model
+from darkroom.pipeline.infrared_thumbs import Thumbs
+from darkroom.scan import Float
+
+EXTREME = 0.01  # of full scale, within which a value is black or white
+TWO_VALUES = 0.98  # share of pixels that are black or white, in an alpha channel or a selection
+CUT = 0.03  # share of the rows at an end that hold nothing, where a transfer broke off
+SMOOTH = 2e-4  # of full scale; no sensor is that free of noise
+ALIKE = 0.97  # correlation with the picture's light, of a copy of it
+CONTRAST = 3.0  # of a copy; what dyes take from infrared varies by less
+TAIL = 6.0  # robust deviations of detail
+OUTNUMBERED = 3.0  # times more bright detail than dark, in a negative
+FEWEST = 20  # pixels of bright detail
+BLANK_SPREAD, BLANK_DETAIL = 0.02, 8.0  # spread of log infrared, and of no detail, of a blank plane
+
+
+def what_else(thumbs: Thumbs) -> str | None:
+    """Why a plane cannot be infrared, beginning with "it", or None."""
+    heat = thumbs.heat
+    black, white = heat < EXTREME, heat > 1 - EXTREME
+    two = (black | white).mean()
+    if two > TWO_VALUES and white.any():
+        return "it is black or white all over, as an alpha channel or a selection is"
+    # What is black in the picture too is the film holder.
+    lit = (thumbs.light > np.log(0.002)).any(axis=2)
+    rows = (black | ~lit).mean(axis=1) > 0.999
+    for part, where in ((rows, "below"), (rows[::-1], "above")):
+        length = len(part) if part.all() else int(np.argmin(part[::-1]))
+        empty = lit[len(lit) - length :] if where == "below" else lit[:length]
+        if length > CUT * len(part) and empty.any():
+            at = (len(part) - length) / len(part) if where == "below" else length / len(part)
+            return f"it holds nothing {where} {at:.0%} of its height, as after a transfer cut short"
+    even = _noise(heat, ~black & ~white)
+    if even is not None and even < SMOOTH and two > 0.05:
+        return "it has no noise and is black or white in part, as a saved selection or alpha is"
+    light = np.exp(thumbs.light).mean(axis=2)
+    low, high = np.percentile(heat, (2, 98))
+    for picture in (light, np.sqrt(light)) if high > CONTRAST * max(low, EXTREME) else ():
+        if picture.std() > 0.02 and abs(np.corrcoef(picture.ravel(), heat.ravel())[0, 1]) > ALIKE:
+            return (
+                "it mirrors the picture: it is a copy of its brightness, or infrared of silver "
+                "black-and-white film"
+            )
+    return None
+
+
+def _noise(heat: Float, known: np.ndarray) -> float | None:
+    """Robust noise of neighbouring pixels, or None where too few can tell."""
+    change = np.abs(heat[:, 2:] - 2 * heat[:, 1:-1] + heat[:, :-2])[known[:, 1:-1]]
+    return float(np.median(change)) if change.size > 500 else None
+
+
+def is_negative(thumbs: Thumbs) -> bool:
+    """Whether a plane is dark where film is clear: its small bright things are dust then."""
+    heat = thumbs.heat
+    detail = heat - cv2.GaussianBlur(heat, (0, 0), 6)
+    spread = model.MAD_TO_SIGMA * float(np.median(np.abs(detail))) + 1e-5
+    bright = float(np.maximum(detail / spread - TAIL, 0).sum())
+    dark = float(np.maximum(-detail / spread - TAIL, 0).sum())
+    many = int((detail > TAIL * spread).sum()) >= FEWEST
+    return many and bright > OUTNUMBERED * dark and float(np.median(heat)) < 0.5
+
+
+def is_blank(heat: Float) -> bool:
+    """Whether log infrared shows neither dust nor picture, so that its place does not matter."""
+    detail = heat - cv2.GaussianBlur(heat, (0, 0), 6)
+    spread = model.MAD_TO_SIGMA * float(np.median(np.abs(detail))) + 1e-5
+    low = float(np.percentile(detail, 0.02))
+    return spread < BLANK_SPREAD and low > -BLANK_DETAIL * spread
