@@ -87,7 +87,11 @@ def check_values(values: dict[str, Any], origin: str) -> None:
         "seed": (int,),
         "options": (dict,),
     }
-    choices = {"polarity": ("auto", "bright", "dark", "both"), "grain": ("match", "none")}
+    choices = {
+        "polarity": ("auto", "bright", "dark", "both"),
+        "grain": ("match", "none"),
+        "scratches": ("auto", "on", "off"),
+    }
     for key, value in values.items():
         if key in choices and value not in choices[key]:
             raise UsageError(f"{origin}: {key} must be one of {', '.join(choices[key])}")

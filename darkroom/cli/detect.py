@@ -23,6 +23,7 @@ def detect(
     min_size: o.MinSize = None,
     max_size: o.MaxSize = None,
     polarity: o.PolarityName = None,
+    scratches: o.ScratchesName = None,
     ir: o.Infrared = None,
     exclude: o.ExcludeFile = None,
     device: o.DeviceName = o.DEVICE,
@@ -56,6 +57,7 @@ def detect(
         min_size=min_size,
         max_size=max_size,
         polarity=polarity,
+        scratches=scratches,
         ir=ir,
     )
     console = Console(quiet=quiet, verbose=verbose, as_json=as_json)

@@ -35,6 +35,14 @@ class Grain(StrEnum):
     NONE = "none"
 
 
+class Scratches(StrEnum):
+    """Values of --scratches."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 def complete_backends(incomplete: str) -> list[tuple[str, str]]:
     """Names of detectors and restorers for shell completion."""
     return _backends(incomplete, ("detector", "restorer"))
@@ -149,6 +157,15 @@ PolarityName = Annotated[
         panel=FINDING,
         help="Whether artefacts are brighter or darker than the picture.",
         show_default=_CLEAN.polarity,
+    ),
+]
+ScratchesName = Annotated[
+    Scratches | None,
+    _option(
+        "--scratches",
+        panel=FINDING,
+        help="Line scratches along the film, beside any backend: on finds fainter ones, off none.",
+        show_default=_CLEAN.scratches,
     ),
 ]
 Infrared = Annotated[

@@ -17,17 +17,19 @@ from darkroom.damage.grain import match_grain
 from darkroom.errors import DarkroomError
 from darkroom.geometry import Window, bands
 from darkroom.io.scratch import Spool
-from darkroom.mask import Component, cells, pick
+from darkroom.mask import KEEP, Component, cells, pick
 from darkroom.options import Grain
 from darkroom.pipeline.cutting import Cutter, Held, as_channels, read_plane
 from darkroom.pipeline.engine import backend_failed
 from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
 from darkroom.protocols import Inpainter, Recoverer
 from darkroom.scan import Bytes, Float, FrameStats, Pixels, Tile
+from darkroom.scratches.lines import LineRepair
 
 CELL = 512  # side of the cells that a large part of the mask is cut into
 NEAR = 64  # rows above and below a band that are held with it
 GRAIN_MARGIN = 24  # surroundings that grain is taken from
+NO_LINES = LineRepair(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Repair:
         band: rows at a time.
         marks: some rows of the mask in memory.
         known: repairs that need not be made again, or None.
+        lines: repairs line scratches, before anything else is filled.
     """
 
     cutter: Cutter
@@ -97,6 +100,7 @@ class Repair:
     band: int
     marks: Held | None = None
     known: Known | None = None
+    lines: LineRepair = NO_LINES
 
     def rows(
         self, pool: ThreadPoolExecutor, parts: list[Component], progress: Progress
@@ -160,7 +164,9 @@ class Repair:
 
     def seen(self, cell: Window) -> Window:
         """All that the repair of a cell depends on, of the scan and of the mask."""
-        return cell.grow(max(self.inpainter.contract.halo if self.inpainter else 0, GRAIN_MARGIN))
+        reach = max(self.inpainter.contract.halo if self.inpainter else 0, GRAIN_MARGIN)
+        lines = self.lines.touches(cell.grow(reach))
+        return cell.grow(max(reach, self.lines.margin) if lines else reach)
 
     def patch(self, cell: Window, part: Component) -> Patch:
         """The repair of one part of the mask within one cell, as `cells` cuts them."""
@@ -175,11 +181,16 @@ class Repair:
         mask = self._plane(read)
         inner = cell.relative_to(read).slices
         tile = self.cutter.tile(cell, read, "any", mask)
+        taken, showing, image = self.lines.repair(tile)
+        tile = replace(tile, image=image, mask=np.where(taken, KEEP, mask).astype(np.uint8))
         fill = self._filled(tile)
+        fill[taken] = image[taken]
         if self.grain == "match":
-            fill = match_grain(tile.image, mask, fill, seed=self.seed, origin=(read.x, read.y))
+            bare = np.where(showing, KEEP, mask).astype(np.uint8)
+            fill = match_grain(image, bare, fill, seed=self.seed, origin=(read.x, read.y))
         if self.recoverer is not None:
-            fill = self._recovered(self.recoverer, tile, fill)
+            film = self._recovered(self.recoverer, tile, fill)
+            fill = np.where(taken[..., None], fill, film)
         samples = self.cutter.codec.decode(fill[inner])
         return Patch(cell, chosen, samples[chosen])
 

@@ -17,6 +17,7 @@ from darkroom.pipeline.decide import Decision, decide
 from darkroom.pipeline.decisions import Decisions, Honoured, honour
 from darkroom.pipeline.detect import Find, mask_bands, replaces_frame
 from darkroom.pipeline.infrared_run import InfraredRun
+from darkroom.pipeline.lines import line_scratches, paint
 from darkroom.pipeline.paint import Marked
 from darkroom.pipeline.plan import Plan, tune_malloc, tune_threads
 from darkroom.pipeline.progress import Progress
@@ -25,6 +26,7 @@ from darkroom.pipeline.survey import float_white, survey
 from darkroom.pipeline.workbench import Workbench
 from darkroom.protocols import Inpainter, Recoverer, Restorer
 from darkroom.scan import Bytes, FrameStats, Pixels, Scan, held_rows
+from darkroom.scratches.lines import LineRepair, LineScratch
 
 MASK_LEVEL = 128  # a mask file's pixels at or above this are marked
 
@@ -40,6 +42,8 @@ class Found:
         score: uint8 spool of scores, or None where the mask was given.
         parts: the separate places of the mask.
         masked_pixels: pixels under the mask.
+        lines: the line scratches among them.
+        line_pixels: pixels that only they have marked.
         whole: whether the backend replaces the whole frame, as it was asked to.
         stats: the survey.
         honoured: what a person's decisions did to the mask, or None where there are none.
@@ -51,6 +55,8 @@ class Found:
     score: Spool | None
     parts: list[Component]
     masked_pixels: int
+    lines: list[LineScratch]
+    line_pixels: int
     whole: bool
     stats: FrameStats
     _cutter: Cutter
@@ -63,8 +69,9 @@ class Found:
 
     @property
     def coverage(self) -> float:
-        """Share of pixels under the mask."""
-        return self.masked_pixels / (self.mask.width * self.mask.height)
+        """Share of pixels under the mask, less line scratches: a tramline is no reason to doubt."""
+        marked = self.masked_pixels - self.line_pixels
+        return max(marked, 0) / (self.mask.width * self.mask.height)
 
     def refuse_beyond(self, limit: float) -> None:
         """Refuse a mask that covers too much.
@@ -104,6 +111,7 @@ class Found:
             options.seed,
             self.plan.band,
             known=self._known,
+            lines=LineRepair(tuple(self.lines)),
         )
         return repair.rows(self._pool, self.parts, progress)
 
@@ -169,6 +177,7 @@ def find_artefacts(
             made = scratch.spool(info.width, info.height, samples, np.dtype(dtype))  # type: ignore[call-overload]
             return stack.enter_context(made)
 
+        whole = mask is None and replaces_frame(engine.finder)
         frame_mask, score, find = spool(1, np.uint8), None, None
         fill = spool(info.channels, info.dtype) if isinstance(engine.finder, Restorer) else None
         if engine.finder is not None:
@@ -179,6 +188,10 @@ def find_artefacts(
                 keep_all=keep_all or mask is not None or decisions is not None,
             )
             find.run(pool, progress)
+        lines: list[LineScratch] = []
+        if mask is None and engine.finder is not None and not whole:
+            lines = line_scratches(scan, codec, stats, options, plan, pool, progress)
+        line_pixels = paint(lines, frame_mask)
         if mask is not None:
             _copy_mask(mask, frame_mask, plan.band)
         honoured, filler = None, None
@@ -194,7 +207,6 @@ def find_artefacts(
             _remove(exclude, frame_mask, plan.band)
         parts = list(components(mask_bands(frame_mask, plan.band), info.width))
         masked = sum(part.area for part in parts)
-        whole = mask is None and replaces_frame(engine.finder)
         yield Found(
             decision,
             plan,
@@ -202,6 +214,8 @@ def find_artefacts(
             score,
             parts,
             masked,
+            lines,
+            line_pixels,
             whole,
             stats,
             cutter,

@@ -23,7 +23,7 @@ from darkroom.scan import Float
 GROUP = 4  # pixels along the line that are averaged
 GROUPS = 8  # averages that make a block
 BLOCK = GROUP * GROUPS
-BAND = 4 * BLOCK  # rows read at a time; part of the result, so it never follows the machine
+BAND = 2 * BLOCK  # rows read at a time; part of the result, so it never follows the machine
 WIDTHS = (3, 9)  # pixels across a line; each finds what is half as wide, and half as wide again
 LOCAL = 65  # pixels across, over which the usual deviation is taken
 LIMIT = 2.5  # local deviations that one average can count for

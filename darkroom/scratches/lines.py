@@ -140,6 +140,10 @@ class LineRepair:
     lines: tuple[LineScratch, ...]
     margin: int = MARGIN
 
+    def touches(self, window: Window) -> bool:
+        """Whether any of them has a pixel in a window."""
+        return any(bool(line.mask(window).any()) for line in self.lines)
+
     def repair(self, tile: Tile) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Float]:
         """The picture without its scratches.
 
