@@ -54,7 +54,7 @@ def collect(path):
     sigma = rng.uniform(*model.GRAIN)
     found = []
     for name, picture in (("clean", clean), ("grain", model.grainy(clean, sigma, rng))):
-        for track, seen in look(picture):
+        for track, seen, _ in look(picture):
             row = {"photo": path.stem, "frame": name, "upright": track.upright, "scratch": False}
             found.append(row | {"features": seen.features})
     for _ in range(DRAWN):
@@ -65,7 +65,7 @@ def collect(path):
             continue
         row = {"photo": path.stem, "frame": line.kind, "scratch": True, "contrast": line.contrast}
         row |= {"width": line.width, "features": None}
-        for track, seen in look(picture):
+        for track, seen, _ in look(picture):
             if track.upright == line.upright and near(track, line):
                 row["features"] = seen.features
                 break

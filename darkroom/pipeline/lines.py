@@ -58,8 +58,8 @@ def line_scratches(
     bar = float(np.interp(options.sensitivity, (0, 50, 100), BARS))
     if options.scratches == "on":
         bar += WANTED
-    # Bands under way at once follow the rows that the plan has memory for.
-    ahead = max(1, min(plan.jobs + 1, 6 * plan.band // BAND))
+    # Bands under way at once follow the rows that the plan has memory for; the result does not.
+    ahead = max(1, min(plan.jobs + 1, 2 * plan.band // BAND))
 
     def spread(work: Callable[[Any], Any], items: Any) -> Iterator[Any]:
         return ordered_map(pool, work, items, ahead)

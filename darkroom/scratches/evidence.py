@@ -24,6 +24,7 @@ GROUP = 4  # pixels along the line that are averaged
 GROUPS = 8  # averages that make a block
 BLOCK = GROUP * GROUPS
 BAND = 2 * BLOCK  # rows read at a time; part of the result, so it never follows the machine
+READ = 64  # rows of the scan read at a time where it is reduced
 WIDTHS = (3, 9)  # pixels across a line; each finds what is half as wide, and half as wide again
 LOCAL = 65  # pixels across, over which the usual deviation is taken
 LIMIT = 2.5  # local deviations that one average can count for
@@ -81,6 +82,27 @@ def _one_width(groups: Float, width: int) -> Float:
     step = np.abs(sides[:, : -2 * reach] - sides[:, 2 * reach :]) * np.float32(0.5) / usual
     found = np.sign(mean) * np.maximum(np.abs(mean) - step, 0) * np.float32(GROUPS**0.5)
     return np.asarray(found, np.float32)
+
+
+def reduced(read: Reader, frame: Window, scale: int) -> Reader:
+    """Reads a frame from its own corner on, `scale` times smaller."""
+    import cv2
+
+    def small(window: Window) -> Float:
+        pieces = []
+        step = max(1, READ // scale)
+        for y in range(window.y, window.bottom, step):
+            rows = min(step, window.bottom - y)
+            x, width = window.x * scale, window.width * scale
+            whole = Window(x, y * scale, width, rows * scale).shift(frame.x, frame.y)
+            image = read(whole)
+            if scale > 1:
+                smaller = cv2.resize(image, (window.width, rows), interpolation=cv2.INTER_AREA)
+                image = np.asarray(smaller.reshape(rows, window.width, -1), np.float32)
+            pieces.append(image)
+        return np.concatenate(pieces)
+
+    return small
 
 
 def averaged(image: Float, along: int) -> Float:

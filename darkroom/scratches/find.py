@@ -6,26 +6,30 @@ from collections.abc import Sequence
 import numpy as np
 
 from darkroom.geometry import Window
-from darkroom.scratches.evidence import BLOCK, Reader, Spread, frame_evidence
+from darkroom.scan import Float
+from darkroom.scratches.evidence import BLOCK, Reader, Spread, frame_evidence, reduced
 from darkroom.scratches.features import features
 from darkroom.scratches.judge import Judge
 from darkroom.scratches.lines import LineScratch
 from darkroom.scratches.measure import Curve, Measured, measure
 from darkroom.scratches.presence import present
+from darkroom.scratches.refine import laid_straight, refine
 from darkroom.scratches.strips import straightened
-from darkroom.scratches.track import Track, find_tracks
+from darkroom.scratches.track import Track, enlarged, find_tracks
 
 LEAST_SCORE = 0.3  # mean evidence of a block that makes a course a candidate
 MOST_TRACKS = 40  # candidates measured for each direction
 MOST_LINES = 10  # as many lines of one direction are blinds, rules or a fence
 WIDEST = 20.0  # pixels at half height; nothing that wide is a line
+PLENTY = 2000  # pixels of the shorter side on which lines are looked for; larger frames are reduced
 LEAST_BLOCKS = 8  # of a side: on less no line can be told
+SAME = 0.5  # share of its course on which a line lies within another
 SHORTEST = 0.2  # share of the frame that a scratch must be seen on
 COVERS, HIDES = 0.06, 0.5  # shares of the film hidden: below, none; above, nothing shows through
 STEADY = 40  # pixels along, over which strength may change
 LOOSE = 0.25  # of the usual strength, by which it may
 
-Candidate = tuple[Track, Measured]
+Candidate = tuple[Track, Measured, Float]
 
 
 def find_scratches(
@@ -44,41 +48,58 @@ def find_scratches(
         return []
     found = candidates(read, frame, noise, spread)
     judge = Judge.load()
-    likely = [
-        (track, seen, odds)
-        for (track, seen), odds in zip(found, judge.log_odds(found), strict=True)
-        if odds >= bar
-    ]
-    many = Counter(track.upright for track, _, _ in likely)
-    lines = []
-    for track, seen, odds in likely:
-        if many[track.upright] <= MOST_LINES:
-            line = _line(track, seen, frame, float(1 / (1 + np.exp(-odds))))
-            if line.there.mean() >= SHORTEST:
-                lines.append(line)
-    return lines
+    likely = []
+    for track, seen, strip in found:
+        odds = judge.log_odds(seen.features)
+        if odds >= bar:
+            line = _line(track, seen, strip, frame, float(1 / (1 + np.exp(-odds))))
+            if line is not None and line.there.mean() >= SHORTEST:
+                likely.append(line)
+    lines = _apart(likely)
+    many = Counter(line.upright for line in lines)
+    return [line for line in lines if many[line.upright] <= MOST_LINES]
+
+
+def _apart(lines: list[LineScratch]) -> list[LineScratch]:
+    """Without those that are the rim of a stronger one, or that one again."""
+    kept: list[LineScratch] = []
+    for line in sorted(lines, key=lambda line: -line.energy):
+        same = [
+            float(np.mean((step >= other.left - 2) & (step <= other.right + 2)))
+            for other in kept
+            if other.upright == line.upright
+            for step in [line.middle - other.middle]
+        ]
+        if max(same, default=0.0) < SAME:
+            kept.append(line)
+    return kept
 
 
 def candidates(read: Reader, frame: Window, noise: float, spread: Spread = map) -> list[Candidate]:
     """All courses worth a look, measured; arguments as for `find_scratches`."""
+    scale = max(1, round(min(frame.width, frame.height) / PLENTY))
+    small = Window(0, 0, frame.width // scale, frame.height // scale)
     tracks: list[Track] = []
-    for upright, evidence in zip((True, False), frame_evidence(read, frame, spread), strict=True):
-        tracks += find_tracks(evidence, upright=upright, least=LEAST_SCORE, most=MOST_TRACKS)
+    looked = frame_evidence(reduced(read, frame, scale), small, spread)
+    for upright, evidence in zip((True, False), looked, strict=True):
+        courses = find_tracks(evidence, upright=upright, least=LEAST_SCORE, most=MOST_TRACKS)
+        long = frame.height if upright else frame.width
+        tracks += [enlarged(track, scale, long // BLOCK) for track in courses]
     found = []
     for track, strip in zip(tracks, straightened(read, frame, tracks, spread), strict=True):
         seen = measure(strip, track.sign)
         if seen is not None:
             seen.features.update(features(seen, noise), score=track.score)
-            found.append((track, seen))
-    for track, seen in found:
+            found.append((track, seen, strip))
+    for track, seen, _ in found:
         seen.features.update(_company(track, found))
-    return [(track, seen) for track, seen in found if seen.width <= WIDEST]
+    return [each for each in found if each[1].width <= WIDEST]
 
 
 def _company(track: Track, found: Sequence[Candidate]) -> dict[str, float]:
     """What else runs in the same direction: a frame full of lines is a picture of some."""
-    others = [(t, m) for t, m in found if t.upright == track.upright and t is not track]
-    apart = [t.score for t, _ in others if int(np.abs(t.middle - track.middle).min()) > 20]
+    others = [(t, m) for t, m, _ in found if t.upright == track.upright and t is not track]
+    apart = [t.score for t, _ in others if float(np.abs(t.middle - track.middle).min()) > 20]
     strong = [m for _, m in others if m.features["present"] * m.features["share"] > 0.6]
     return {
         "crowd": float(len(others)),
@@ -87,7 +108,14 @@ def _company(track: Track, found: Sequence[Candidate]) -> dict[str, float]:
     }
 
 
-def _line(track: Track, seen: Measured, frame: Window, confidence: float) -> LineScratch:
+def _line(
+    track: Track, seen: Measured, strip: Float, frame: Window, confidence: float
+) -> LineScratch | None:
+    finer = refine(track.middle, strip, seen)
+    again = measure(laid_straight(strip, track.middle, finer), track.sign)
+    if again is None:
+        return None
+    seen = again
     there = present(seen)
     covers = -track.sign * seen.cover()[1]
     covers = float(np.clip(covers, 0, 1)) if covers > COVERS else 0.0
@@ -98,7 +126,7 @@ def _line(track: Track, seen: Measured, frame: Window, confidence: float) -> Lin
     return LineScratch(
         track.upright,
         frame,
-        track.middle.astype(np.float64),
+        finer,
         there,
         seen.left,
         seen.right,

@@ -7,16 +7,12 @@ that the picture goes on through it, and that few others run in its direction.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
-
-from darkroom.scratches.measure import Measured
-from darkroom.scratches.track import Track
 
 TABLE = "judge.json"
 # Range of each feature, and whether its logarithm is taken.
@@ -90,10 +86,7 @@ class Judge:
         )
         return cls(mean, scale, linear, square, float(table["base"]))
 
-    def log_odds(self, found: Sequence[tuple[Track, Measured]]) -> list[float]:
-        """For each candidate, the logarithm of the odds that it is a scratch."""
-        out = []
-        for _, seen in found:
-            z = (vector(seen.features) - self.mean) / self.scale
-            out.append(self.base + float(z @ self.linear + (z**2 - 1) @ self.square))
-        return out
+    def log_odds(self, features: dict[str, float]) -> float:
+        """The logarithm of the odds that a candidate is a scratch."""
+        z = (vector(features) - self.mean) / self.scale
+        return self.base + float(z @ self.linear + (z**2 - 1) @ self.square)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from darkroom.geometry import Window
 from darkroom.scan import Bytes, Float, Tile
-from darkroom.scratches.bridge import REACH, bridge
+from darkroom.scratches.bridge import bridge
 from darkroom.scratches.evidence import GROUP
 from darkroom.scratches.strips import course
 
 RIM = 1  # pixels beyond the cross-section that are taken as well
-ENDS = 2  # groups beyond the ends of a piece
 CLIPPED = 0.004  # of black or white: nothing is left of the film
+Where = NDArray[np.bool_]
 MARGIN = 48  # pixels about a place that its repair depends on
 
 
@@ -58,9 +58,9 @@ class LineScratch:
     confidence: float
 
     @property
-    def pixels(self) -> int:
-        """About how many pixels it takes."""
-        return int(self.there.sum()) * GROUP * (self.right - self.left + 1 + 2 * RIM)
+    def energy(self) -> float:
+        """How much it changes of the picture."""
+        return float((self.strength[self.there] ** 2).sum() * (self.profile**2).sum())
 
     def windows(self, step: int = 64) -> Iterator[Window]:
         """Windows of at most `step` pixels along that hold all of it, in image coordinates."""
@@ -68,7 +68,8 @@ class LineScratch:
         for start in range(0, long, step):
             stop = min(start + step, long)
             places = self.places(np.arange(start, stop))
-            first, last = int(places.min()) + self.left - RIM, int(places.max()) + self.right + RIM
+            first = int(np.floor(places.min())) + self.left - RIM
+            last = int(np.ceil(places.max())) + self.right + RIM
             window = Window(first, start, last - first + 1, stop - start)
             if not self.upright:
                 window = Window(start, first, stop - start, last - first + 1)
@@ -77,11 +78,11 @@ class LineScratch:
             if inside.area and self.mask(inside).any():
                 yield inside
 
-    def places(self, along: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The middle pixel across at each place along, from the frame's corner."""
-        return np.rint(course(self.middle, along)).astype(np.intp)
+    def places(self, along: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The middle across at each place along, from the frame's corner."""
+        return course(self.middle, along)
 
-    def _laid(self, window: Window) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    def _laid(self, window: Window) -> tuple[NDArray[np.intp], NDArray[np.float64], Where]:
         """(group, step from the middle, whether the line is there) of each pixel, line upright."""
         along0, across0 = window.y - self.frame.y, window.x - self.frame.x
         n, m = window.height, window.width
@@ -94,11 +95,16 @@ class LineScratch:
         there = self.there[group] & (along >= 0) & (along < long)
         return group, step, there
 
+    def _inside(self, step: NDArray[np.float64], there: Where) -> Where:
+        """Whether each pixel belongs to the scratch."""
+        edge = RIM + 0.5
+        inside: Where = there[:, None] & (step > self.left - edge) & (step < self.right + edge)
+        return inside
+
     def mask(self, window: Window) -> Bytes:
         """uint8 (H, W) over a window: 255 where the scratch is."""
         _, step, there = self._laid(window)
-        inside = there[:, None] & (step >= self.left - RIM) & (step <= self.right + RIM)
-        marked = inside.astype(np.uint8) * np.uint8(255)
+        marked = self._inside(step, there).astype(np.uint8) * np.uint8(255)
         return marked if self.upright else np.ascontiguousarray(marked.T)
 
     def take_off(self, image: Float, window: Window) -> tuple[Float, NDArray[np.bool_]]:
@@ -113,16 +119,14 @@ class LineScratch:
         """
         group, step, there = self._laid(window)
         view = image if self.upright else image.transpose(1, 0, 2)
-        at = np.clip(step - self.left, 0, len(self.profile) - 1)
-        inside = there[:, None] & (step >= self.left) & (step <= self.right)
-        shape = np.where(inside, self.profile[at], 0).astype(np.float32)
+        known = np.arange(self.left - 1, self.right + 2)
+        shape = np.interp(step, known, np.pad(self.profile, 1)).astype(np.float32)
         added = (self.sign * self.strength[group])[:, None] * shape
         covers = np.float32(self.covers) * self.colour / self.colour.max()
         kept = 1 - np.clip(shape, 0, 1)[..., None] * covers
         film = (view - added[..., None] * self.colour) / kept
-        there_all = there[:, None] & (step >= self.left - RIM) & (step <= self.right + RIM)
         clipped = ((view <= CLIPPED) | (view >= 1 - CLIPPED)).any(axis=2)
-        good = there_all & ~clipped & self.shows
+        good = self._inside(step, there) & ~clipped & self.shows
         if self.upright:
             return np.clip(film, 0, 1), good
         return np.ascontiguousarray(np.clip(film, 0, 1).transpose(1, 0, 2)), good.T
@@ -179,6 +183,3 @@ def united(lines: Sequence[LineScratch], window: Window) -> Bytes:
     for line in lines:
         np.maximum(out, line.mask(window), out=out)
     return out
-
-
-__all__ = ["MARGIN", "REACH", "LineRepair", "LineScratch", "united"]

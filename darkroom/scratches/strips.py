@@ -15,7 +15,7 @@ STEPS = np.arange(-HALF, HALF + 1)
 
 
 def course(
-    middle: NDArray[np.float64] | NDArray[np.intp], along: NDArray[np.floating] | NDArray[np.intp]
+    middle: NDArray[np.float64], along: NDArray[np.floating] | NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """The place across at pixels `along` a course known at the middle of each block."""
     known = np.arange(len(middle)) * BLOCK + (BLOCK - 1) / 2
@@ -69,7 +69,7 @@ def _upright(read: Reader, frame: Window, tracks: Sequence[Track], spread: Sprea
 def _level(read: Reader, frame: Window, track: Track) -> Float:
     """The strip of a level track, from the rows about it."""
     top = max(0, int(track.middle.min()) - HALF)
-    bottom = min(frame.height, int(track.middle.max()) + HALF + 1)
+    bottom = min(frame.height, int(track.middle.max()) + HALF + 2)
     width = frame.width // GROUP * GROUP
     rows = read(Window(frame.x, frame.y + top, width, bottom - top))
     columns = averaged(rows, 1).transpose(1, 0, 2)

@@ -1,11 +1,11 @@
 """Courses through the evidence, from one end of the frame to the other, by dynamic programming."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.scratches.evidence import UNIT, Evidence
+from darkroom.scratches.evidence import BLOCK, UNIT, Evidence
 
 COST = 1.0  # standard errors that a block has to show to speak for a line
 FLOOR, CEILING = -1.0, 4.0  # what one block can count for, once `COST` is taken off
@@ -23,13 +23,13 @@ class Track:
     Attributes:
         upright: from top to bottom, else from left to right.
         sign: 1 brighter than its sides, -1 darker.
-        middle: int (n,), the place across in each block, from the frame's corner.
+        middle: float (n,), the place across in each block, from the frame's corner.
         score: mean evidence of a block.
     """
 
     upright: bool
     sign: int
-    middle: NDArray[np.intp]
+    middle: NDArray[np.float64]
     score: float
 
 
@@ -45,8 +45,17 @@ def find_tracks(evidence: Evidence, *, upright: bool, least: float, most: int) -
     found = []
     for sign in (1, -1):
         found += _courses(evidence, sign, upright, least)
-    found.sort(key=lambda track: (-track.score, track.sign, int(track.middle[0])))
+    found.sort(key=lambda track: (-track.score, track.sign, float(track.middle[0])))
     return found[:most]
+
+
+def enlarged(track: Track, scale: int, blocks: int) -> Track:
+    """A track found on a frame reduced by `scale`, with `blocks` blocks of the frame itself."""
+    if scale == 1:
+        return track
+    known = (np.arange(len(track.middle)) * BLOCK + BLOCK / 2) * scale
+    middle = np.interp(np.arange(blocks) * BLOCK + BLOCK / 2, known, track.middle)
+    return replace(track, middle=(middle + 0.5) * scale - 0.5)
 
 
 def _courses(evidence: Evidence, sign: int, upright: bool, least: float) -> list[Track]:
@@ -60,15 +69,14 @@ def _courses(evidence: Evidence, sign: int, upright: bool, least: float) -> list
         return []
     found: list[Track] = []
     for end in ends[np.argsort(-total[ends], kind="stable")]:
-        middle = np.empty(blocks, np.intp)
+        middle = np.empty(blocks)
         at = int(end)
         for block in range(blocks - 1, -1, -1):
             middle[block] = at
             at += int(came[block, at])
         if any(_together(middle, other.middle) for other in found):
             continue
-        lean = abs(int(middle[-1]) - int(middle[0]))
-        if lean <= STEEPEST * blocks * 32 + 2:
+        if abs(middle[-1] - middle[0]) <= STEEPEST * blocks * BLOCK + 2:
             found.append(Track(upright, sign, middle, float(total[end]) / blocks))
     return found
 
@@ -95,6 +103,6 @@ def _best_paths(evidence: Evidence, sign: int) -> tuple[NDArray[np.float32], NDA
     return total, came
 
 
-def _together(one: NDArray[np.intp], other: NDArray[np.intp]) -> bool:
+def _together(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
     """Whether two courses are mostly the same."""
     return float((np.abs(one - other) < APART).mean()) > SHARED
