@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.geometry import Window
+from darkroom.geometry import Window, bands
 from darkroom.scan import Float
 
 GROUP = 4  # pixels along the line that are averaged
 GROUPS = 8  # averages that make a block
 BLOCK = GROUP * GROUPS
 BAND = 2 * BLOCK  # rows read at a time; part of the result, so it never follows the machine
-READ = 64  # rows of the scan read at a time where it is reduced
+READ = 16  # rows held at a time before they are averaged
 WIDTHS = (3, 9)  # pixels across a line; each finds what is half as wide, and half as wide again
 LOCAL = 65  # pixels across, over which the usual deviation is taken
 LIMIT = 2.5  # local deviations that one average can count for
@@ -89,27 +89,34 @@ def reduced(read: Reader, frame: Window, scale: int) -> Reader:
     import cv2
 
     def small(window: Window) -> Float:
-        pieces = []
-        step = max(1, READ // scale)
-        for y in range(window.y, window.bottom, step):
-            rows = min(step, window.bottom - y)
-            x, width = window.x * scale, window.width * scale
-            whole = Window(x, y * scale, width, rows * scale).shift(frame.x, frame.y)
-            image = read(whole)
-            if scale > 1:
-                smaller = cv2.resize(image, (window.width, rows), interpolation=cv2.INTER_AREA)
-                image = np.asarray(smaller.reshape(rows, window.width, -1), np.float32)
-            pieces.append(image)
-        return np.concatenate(pieces)
+        whole = Window(*(scale * v for v in (window.x, window.y, window.width, window.height)))
+        image = read(whole.shift(frame.x, frame.y))
+        if scale == 1:
+            return image
+        smaller = cv2.resize(image, (window.width, window.height), interpolation=cv2.INTER_AREA)
+        return np.asarray(smaller.reshape(window.height, window.width, -1), np.float32)
 
     return small
 
 
+def averages(read: Reader, window: Window, *axes: int) -> list[Float]:
+    """`averaged` along each of some axes, of a window that is never held as a whole."""
+    parts: list[list[Float]] = [[] for _ in axes]
+    for rows in bands(window.width, window.height, READ):
+        image = read(rows.shift(window.x, window.y))
+        for part, along in zip(parts, axes, strict=True):
+            part.append(averaged(image, along))
+    return [np.concatenate(part) for part in parts]
+
+
 def averaged(image: Float, along: int) -> Float:
-    """Averages over `GROUP` pixels along an axis of (H, W, C), whose length is a multiple of it."""
+    """Averages over `GROUP` pixels along an axis of (H, W, C); what fills none is left out."""
     import cv2
 
     height, width, channels = image.shape
+    image = image[: height // GROUP * GROUP] if along == 0 else image[:, : width // GROUP * GROUP]
+    if not image.size:
+        return np.empty((0, width, channels), np.float32)
     size = (width, height // GROUP) if along == 0 else (width // GROUP, height)
     mean = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return np.asarray(mean.reshape(size[1], size[0], channels), np.float32)
@@ -132,10 +139,11 @@ def frame_evidence(read: Reader, frame: Window, spread: Spread = map) -> tuple[E
     tops = range(0, frame.height, BAND)
 
     def upper(y: int) -> tuple[int, Evidence, Float]:
-        band = read(Window(frame.x, frame.y + y, frame.width, min(BAND, frame.height - y)))
-        whole = len(band) // BLOCK * BLOCK
-        found = block_evidence(averaged(band[:whole], 0)) if whole else upright[:0]
-        return y, found, averaged(band[:, :columns], 1)
+        band = Window(frame.x, frame.y + y, frame.width, min(BAND, frame.height - y))
+        down, across = averages(read, band, 0, 1)
+        whole = len(down) // GROUPS * GROUPS
+        found = block_evidence(down[:whole]) if whole else upright[:0]
+        return y, found, across[:, : columns // GROUP]
 
     def lower(job: tuple[int, list[Float]]) -> tuple[int, Evidence]:
         y, parts = job

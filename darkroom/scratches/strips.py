@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from darkroom.geometry import Window
 from darkroom.scan import Float
-from darkroom.scratches.evidence import BAND, BLOCK, GROUP, Reader, Spread, averaged
+from darkroom.scratches.evidence import BAND, BLOCK, GROUP, Reader, Spread, averages
 from darkroom.scratches.track import Track
 
 HALF = 32  # pixels to each side of a course
@@ -56,7 +56,7 @@ def _upright(read: Reader, frame: Window, tracks: Sequence[Track], spread: Sprea
 
     def cut(y: int) -> list[Float]:
         rows = min(BAND, frame.height - y) // GROUP * GROUP
-        band = averaged(read(Window(frame.x, frame.y + y, frame.width, rows)), 0)
+        band = averages(read, Window(frame.x, frame.y + y, frame.width, rows), 0)[0]
         groups = y // GROUP + np.arange(len(band))
         at = np.arange(len(band))[:, None]
         return [band[at, _places(track, groups, frame.width)] for track in tracks]
@@ -71,8 +71,8 @@ def _level(read: Reader, frame: Window, track: Track) -> Float:
     top = max(0, int(track.middle.min()) - HALF)
     bottom = min(frame.height, int(track.middle.max()) + HALF + 2)
     width = frame.width // GROUP * GROUP
-    rows = read(Window(frame.x, frame.y + top, width, bottom - top))
-    columns = averaged(rows, 1).transpose(1, 0, 2)
+    rows = averages(read, Window(frame.x, frame.y + top, width, bottom - top), 1)[0]
+    columns = rows.transpose(1, 0, 2)
     at = np.arange(len(columns))
     places = np.clip(_places(track, at, frame.height) - top, 0, bottom - top - 1)
     return np.ascontiguousarray(columns[at[:, None], places])
