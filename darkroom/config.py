@@ -4,11 +4,15 @@
 |---|---|---|
 | `DARKROOM_HOME` | the user's presets, caches | `darkroom` in the user's configuration folder |
 | `DARKROOM_SCRATCH` | temporary files of a run | the system's temporary folder |
+| `DARKROOM_LOAD_SECONDS` | how long a plugin or backend may take to load | 180 |
 """
 
 import os
 import tempfile
+import threading
 from pathlib import Path
+
+LOAD_SECONDS = 180.0
 
 
 def user_folder() -> Path:
@@ -22,3 +26,12 @@ def user_folder() -> Path:
 def scratch_folder(asked: Path | None = None) -> Path:
     """The folder for temporary files."""
     return asked or Path(os.environ.get("DARKROOM_SCRATCH") or tempfile.gettempdir())
+
+
+def load_seconds() -> float:
+    """How long a plugin or a backend may take to load."""
+    try:
+        seconds = float(os.environ.get("DARKROOM_LOAD_SECONDS", ""))
+    except ValueError:
+        seconds = 0.0
+    return seconds if 0 < seconds < threading.TIMEOUT_MAX else LOAD_SECONDS

@@ -145,6 +145,12 @@ def load_weights(path: Path, architecture: str | None = None) -> tuple[WeightsHe
             f"{path}: the tensors are not those the header was written for",
             hint="The file is damaged; fetch it again.",
         )
+    for name, array in stored.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise BackendError(
+                f"{path}: {name} holds values that are not finite (NaN or infinity)",
+                hint="Training went wrong; take weights of an earlier step.",
+            )
     half = np.dtype(np.float16)
     return header, {n: a.astype(np.float32) if a.dtype == half else a for n, a in stored.items()}
 

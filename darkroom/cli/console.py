@@ -6,11 +6,11 @@ a terminal only. Whatever a file says, its name included, is made printable here
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from darkroom.cli import streams
 from darkroom.errors import DarkroomError, DarkroomWarning
 from darkroom.text import printable
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 def say(text: str = "") -> None:
     """A result for stdout."""
-    print(printable(text, keep="\n\t"))
+    streams.put_result(printable(text, keep="\n\t"))
 
 
 def warn(text: str) -> None:
     """A message for stderr."""
-    print(printable(text, keep="\n\t"), file=sys.stderr)
+    streams.put_message(printable(text, keep="\n\t"))
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def warnings(quiet: bool = False) -> Iterator[None]:
 
 def progress_line(text: str, end: str) -> None:
     """Write over the current line of a terminal's stderr."""
-    print(f"\r{printable(text)}\x1b[K", end=end, file=sys.stderr, flush=True)
+    streams.put_message(f"\r{printable(text)}\x1b[K", end)
 
 
 def complain(error: DarkroomError) -> None:
@@ -100,16 +100,19 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def show(*parts: Any) -> None:
     """What Rich can draw, on stdout; as wide as it needs to be where that is no terminal."""
-    console = _rich_console(highlight=False)
+    file = streams.results()
+    console = _rich_console(highlight=False, file=file)
     if not console.is_terminal:
-        console = _rich_console(highlight=False, width=200, no_color=True)
-    for part in parts:
-        console.print(part, markup=False)
+        console = _rich_console(highlight=False, file=file, width=200, no_color=True)
+    with console.capture() as drawn:
+        for part in parts:
+            console.print(part, markup=False)
+    streams.put_result(drawn.get().rstrip("\n"))
 
 
 def record(values: Any) -> None:
     """One JSON value on a line of its own on stdout, at once."""
-    print(json.dumps(values, default=str), flush=True)
+    streams.put_result(json.dumps(values, default=str))
 
 
 @contextmanager
@@ -118,7 +121,7 @@ def training(quiet: bool = False) -> Iterator[Callable[[dict[str, Any]], None]]:
     if quiet:
         yield lambda event: None
         return
-    if not sys.stderr.isatty():
+    if not streams.is_terminal():
         yield lambda event: warn(_training_line(event))
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -172,7 +175,7 @@ class Console:
     @contextmanager
     def bars(self, files: int) -> Iterator["Console"]:
         """Draw progress bars within the context, if stderr is a terminal."""
-        if self.quiet or not sys.stderr.isatty():
+        if self.quiet or not streams.is_terminal():
             yield self
             return
         with _rich_bars() as self._bars:
@@ -240,10 +243,11 @@ class Console:
 
     def _put(self, text: str) -> None:
         text = printable(text)
-        if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
+        if self._bars is None:
             warn(text)
+            return
+        with suppress(OSError, ValueError):  # the terminal is gone
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _sentence(outcome: "Outcome") -> str:

@@ -2,17 +2,18 @@
 
 import importlib
 import importlib.util
-import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from darkroom import __version__
-from darkroom.cli import console
+from darkroom import __version__, interrupts
+from darkroom.cli import console, streams
 from darkroom.errors import DarkroomError
 
 INTERRUPTED = 130
@@ -111,18 +112,29 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line.
 
     Returns:
-        The exit status: 0 done, 1 some files failed, 2 usage, 3 input, 4 backend, 5 safety limit,
-        130 interrupted.
+        The exit status: 0 done, 1 some files failed or results could not be written, 2 usage,
+        3 input, 4 backend, 5 safety limit, 130 interrupted, 143 terminated.
     """
+    streams.forget()
+    wanted = set(arguments)
+    plain = "--json" not in wanted or wanted & {"-h", "--help"}
+    with nullcontext() if plain else streams.diverted():
+        status = _main(arguments)
+    streams.flush()
+    if streams.lost():
+        console.warn("stdout was closed or full before everything was printed")
+        return status or 1
+    return status
+
+
+def _main(arguments: Sequence[str]) -> int:
     try:
         result = get_command(app)(args=list(arguments), prog_name="darkroom", standalone_mode=False)
-        sys.stdout.flush()
-    except (BrokenPipeError, SystemExit) as error:
+    except (BrokenPipeError, SystemExit) as error:  # of what the framework prints, such as help
         # Click makes an exit of a closed pipe.
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
-        # The reader of our output has gone; Python must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.flush()
         console.warn("stdout was closed before everything was printed")
         return 1
     except KeyboardInterrupt:
@@ -131,9 +143,12 @@ def main(arguments: Sequence[str]) -> int:
         console.complain(error)
         return error.exit_code
     except Exception as error:
-        return _unforeseen(error, arguments)
-    if result == INTERRUPTED:
+        if interrupts.received() is None:
+            return _unforeseen(error, arguments)
+        result = INTERRUPTED
+    if result == INTERRUPTED or interrupts.received() is not None:
         console.warn("interrupted; finished files are kept, nothing half done is left")
+        return 128 + (interrupts.received() or signal.SIGINT)
     return result if isinstance(result, int) else 0
 
 
@@ -152,6 +167,8 @@ def _unforeseen(error: Exception, arguments: Sequence[str]) -> int:
 
 def run() -> None:
     """The entry point of the `darkroom` program."""
+    streams.open_closed()
+    interrupts.install()
     sys.exit(main(sys.argv[1:]))
 
 

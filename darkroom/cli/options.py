@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from darkroom.errors import UsageError
+from darkroom.errors import DarkroomError, UsageError
 from darkroom.options import CleanOptions, MachineOptions, parse_size
 
 _CLEAN = CleanOptions()
@@ -382,7 +382,7 @@ def name_mask(arguments: list[str]) -> list[str]:
         if word == "--save-mask":
             value = ""
             if left and Path(left[0]).suffix.lower() in (".png", ".tif", ".tiff"):
-                if Path(left[0]).exists():
+                if Path(left[0]).exists() and not _is_mask(Path(left[0])):
                     raise UsageError(
                         f"--save-mask {left[0]}: is this file the mask to write or a scan to read?",
                         hint="Write --save-mask=FILE, or put --save-mask last.",
@@ -391,3 +391,23 @@ def name_mask(arguments: list[str]) -> list[str]:
             word = f"--save-mask={value}"
         done.append(word)
     return done
+
+
+def _is_mask(path: Path) -> bool:
+    """Whether a file holds black and white only, as masks do and scans do not."""
+    import numpy as np
+
+    from darkroom.geometry import bands
+    from darkroom.io import open_scan
+
+    try:
+        with open_scan(path) as scan:
+            info = scan.info
+            if info.samples > 1 or info.dtype != np.uint8:
+                return False
+            return all(
+                bool(np.isin(scan.read(window), (0, 255)).all())
+                for window in bands(info.width, info.height, 256)
+            )
+    except DarkroomError:
+        return False

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from darkroom.errors import OutputError
+from darkroom.interrupts import held
 from darkroom.io.atomic import (
     TEMPORARY,
     give_name,
@@ -59,7 +60,7 @@ def commit_together(outputs: Sequence[Output]) -> None:
             output.commit()  # says so
     renames = [[str(t.absolute()), str(o.target.absolute()), o.overwrite] for t, o in parts]
     first = outputs[0].target
-    with _journal(temporary_name(first, JOURNAL_ENDING), renames):
+    with held(), _journal(temporary_name(first, JOURNAL_ENDING), renames):
         named: list[Output] = []
         try:
             for _, output in reversed(parts):

@@ -14,13 +14,12 @@ from itertools import chain
 import cv2
 import numpy as np
 
-from darkroom.errors import DarkroomError
 from darkroom.geometry import Tiling, Window, bands
 from darkroom.io.scratch import Spool
 from darkroom.mask import REPAIR, Component, components
 from darkroom.options import CleanOptions
 from darkroom.pipeline.cutting import Cutter, part_of
-from darkroom.pipeline.engine import backend_failed, turns
+from darkroom.pipeline.engine import calling, checked, turns
 from darkroom.pipeline.examine import Examiner
 from darkroom.pipeline.paint import Marked, Painter
 from darkroom.pipeline.plan import Plan
@@ -171,18 +170,18 @@ class Find:
         channels = self._finder.contract.channels
         tiles = [self._cutter.tile(t.core, t.read, channels) for t in tilings]
         restorations = []
-        try:
-            with self._turns:
-                if isinstance(self._finder, Restorer):
-                    restorations = self._finder.restore(tiles, self._stats)
-                    scores = [restoration.score for restoration in restorations]
-                else:
-                    scores = [self._finder.detect(tile, self._stats) for tile in tiles]
-        except DarkroomError:
-            raise
-        except Exception as error:
-            raise backend_failed(self._name, error, tiles[0].core) from error
+        with self._turns, calling(self._name, tiles[0].core):
+            if isinstance(self._finder, Restorer):
+                restorations = self._finder.restore(tiles, self._stats)
+                scores = [restoration.score for restoration in restorations]
+            else:
+                scores = [self._finder.detect(tile, self._stats) for tile in tiles]
+            if len(scores) != len(tiles):
+                raise ValueError(f"{len(scores)} answers for {len(tiles)} tiles")
+        for tile, score in zip(tiles, scores, strict=True):
+            checked(self._name, "a score", score, tile.image.shape[:2], tile.core)
         for tile, restoration in zip(tiles, restorations, strict=False):
+            checked(self._name, "a fill", restoration.fill, tile.image.shape, tile.core)
             self._keep_fill(tile, restoration.score, restoration.fill)
         return [
             self._decided(tile, quantise(score[tile.core_slices]))

@@ -2,16 +2,29 @@
 
 import importlib
 import inspect
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
+
+import numpy as np
 
 from darkroom.errors import BackendError, DarkroomError
 from darkroom.geometry import Window
 from darkroom.options import CleanOptions
+from darkroom.plugins.isolation import PluginError, isolated, load
 from darkroom.plugins.manager import Plugins, load_object, make_options
-from darkroom.protocols import Backend, BackendSpec, Detector, Device, Inpainter, Restorer
+from darkroom.protocols import (
+    Backend,
+    BackendSpec,
+    Detector,
+    Device,
+    Inpainter,
+    Restorer,
+    TileContract,
+)
+from darkroom.scan import Float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +59,21 @@ def load_backend(spec: BackendSpec, options: CleanOptions, device: Device) -> Ba
         UsageError: an option it does not have.
     """
     factory = load_object(spec.factory)
+    chosen = make_options(spec, options.options.get(spec.name, {}))
     try:
-        backend: Backend = factory(
-            make_options(spec, options.options.get(spec.name, {})), device=device
-        )
-    except DarkroomError:
-        raise
-    except Exception as error:
+        backend: Backend = load(lambda: factory(chosen, device=device))
+    except PluginError as error:
+        if isinstance(error.__cause__, DarkroomError):
+            raise error.__cause__ from None
         raise BackendError(
-            f"backend {spec.name!r} cannot start: {type(error).__name__}: {error}",
+            f"backend {spec.name!r} cannot start: {error}",
             hint="Run `darkroom plugins check`.",
         ) from error
     wanted = {"detector": Detector, "restorer": Restorer, "inpainter": Inpainter}[spec.kind]
     if inspect.isclass(backend) or not isinstance(backend, wanted):
         raise BackendError(f"{spec.factory} does not make a {spec.kind}")
+    if not isinstance(backend.contract, TileContract):
+        raise BackendError(f"backend {spec.name!r} has no TileContract as its contract")
     return backend
 
 
@@ -69,7 +83,7 @@ def load_engine(
     plugins: Plugins,
     *,
     mask_given: bool = False,
-    load: Callable[[BackendSpec, CleanOptions, Device], Backend] = load_backend,
+    make: Callable[[BackendSpec, CleanOptions, Device], Backend] = load_backend,
 ) -> Engine:
     """Load what `options` name.
 
@@ -81,7 +95,7 @@ def load_engine(
         device: where they shall compute.
         plugins: where they come from.
         mask_given: whether a mask says what to repair.
-        load: makes one backend.
+        make: makes one backend.
 
     Raises:
         BackendError: an unknown or broken backend, missing modules, or an unusable device.
@@ -97,14 +111,14 @@ def load_engine(
     chosen = pick_device(device, spec)
     finder = None
     if not mask_given or (spec.kind == "restorer" and filler is None):
-        finder = load(spec, options, chosen)
+        finder = make(spec, options, chosen)
     if spec.kind == "restorer" and options.inpainter is None and finder is not None:
         return Engine(finder, None, chosen, spec.name)  # type: ignore[arg-type]
     if filler is None:
         raise BackendError(
             f"detector {spec.name!r} names no inpainter", hint="Choose one with --inpainter."
         )
-    inpainter = load(plugins.backend(filler, ("inpainter",)), options, chosen)
+    inpainter = make(plugins.backend(filler, ("inpainter",)), options, chosen)
     return Engine(finder, inpainter, chosen, spec.name, filler)  # type: ignore[arg-type]
 
 
@@ -144,9 +158,48 @@ def turns(backend: Backend) -> AbstractContextManager[object]:
     return nullcontext() if backend.contract.parallel else Lock()
 
 
-def backend_failed(name: str, error: Exception, where: Window) -> BackendError:
-    """The error for a backend that raised on some part of a scan."""
-    return BackendError(
-        f"backend {name!r} failed at x={where.x}, y={where.y}: {type(error).__name__}: {error}",
-        hint="This is a fault of the backend; nothing was written.",
-    )
+FAULT = "This is a fault of the backend; nothing was written."
+
+
+@contextmanager
+def calling(name: str, where: Window) -> Iterator[None]:
+    """Call a backend on some part of a scan; what it raises becomes an error that names it.
+
+    Raises:
+        BackendError: it raised anything, an exit or interrupt of its own included.
+    """
+    try:
+        with isolated():
+            yield
+    except PluginError as error:
+        if isinstance(error.__cause__, DarkroomError):
+            raise error.__cause__ from None
+        raise BackendError(
+            f"backend {name!r} failed at x={where.x}, y={where.y}: {error}", hint=FAULT
+        ) from error.__cause__
+
+
+def checked(name: str, what: str, answer: Any, shape: tuple[int, ...], where: Window) -> Float:
+    """A backend's answer, if it is an array of that shape and of finite numbers.
+
+    Raises:
+        BackendError: it is not.
+    """
+    wrong = None
+    if not isinstance(answer, np.ndarray) or answer.dtype.kind not in "fiub":
+        wrong = f"that is a {type(answer).__name__}, not an array of numbers"
+    elif answer.shape != shape:
+        wrong = f"of shape {answer.shape}, not {shape}"
+    elif answer.dtype.kind == "f":
+        # One sum is several times faster than a look at each; it can only be wrong one way.
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = np.add.reduce(answer, axis=None)
+        if not np.isfinite(total) and not np.isfinite(answer).all():
+            wrong = "that is not finite (NaN or infinity)"
+    if wrong is not None:
+        raise BackendError(
+            f"backend {name!r} gave {what} {wrong} at x={where.x}, y={where.y}",
+            hint="This is a fault of the backend or of its weights; nothing was written.",
+        )
+    given: Float = answer
+    return given

@@ -8,7 +8,7 @@ import numpy as np
 from darkroom.geometry import Window
 from darkroom.mask import REPAIR, Component, ComponentRules, grow, pick
 from darkroom.options import CleanOptions
-from darkroom.pipeline.engine import backend_failed
+from darkroom.pipeline.engine import calling, checked
 from darkroom.pipeline.paint import Marked
 from darkroom.protocols import ComponentJudge, Detector, MaskRefiner, Restorer
 from darkroom.scan import Bytes, FrameStats, Tile
@@ -36,10 +36,10 @@ class Examiner:
         self, finder: Detector | Restorer, stats: FrameStats, options: CleanOptions
     ) -> None:
         self._stats, self._options, self._contract = stats, options, finder.contract
-        limits = [
-            int(np.clip(np.ceil(limit * 255), 1, 255))
-            for limit in finder.thresholds(options.sensitivity)
-        ]
+        with calling(options.backend, stats.frame):
+            low, high = (float(limit) for limit in finder.thresholds(options.sensitivity))
+        checked(options.backend, "thresholds", np.array((low, high)), (2,), stats.frame)
+        limits = [int(np.clip(np.ceil(limit * 255), 1, 255)) for limit in (low, high)]
         self.low, self.high = limits[0], max(limits)
         self._rules = ComponentRules(
             options.min_size.pixels(stats.dpi) if options.min_size else 0.0,
@@ -83,16 +83,19 @@ class Examiner:
         tile = crop(read, shape)
         if self._one_sided and not is_expected(tile, self._stats.polarity):
             return None
-        try:
-            asked, confidence = self._options.sensitivity, component.peak / 255
-            if self._judge:
-                confidence = self._judge.judge(tile, self._stats, asked)
-                if confidence < 0.5:
-                    return None
-            if self._refiner:
-                return Marked(read, self._refiner.refine(tile, self._stats), confidence)
-        except Exception as error:
-            raise backend_failed(self._options.backend, error, component.window) from error
+        name, asked = self._options.backend, self._options.sensitivity
+        confidence = component.peak / 255
+        if self._judge:
+            with calling(name, component.window):
+                confidence = float(self._judge.judge(tile, self._stats, asked))
+            checked(name, "a confidence", np.array(confidence), (), component.window)
+            if confidence < 0.5:
+                return None
+        if self._refiner:
+            with calling(name, component.window):
+                refined = self._refiner.refine(tile, self._stats)
+            checked(name, "a mask", refined, shape.shape, component.window)
+            return Marked(read, refined, confidence)
         return replace(self._grown(component, read, shape), confidence=confidence)
 
     def _grown(self, component: Component, read: Window, shape: Bytes) -> Marked:

@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.damage.grain import match_grain
-from darkroom.errors import DarkroomError
 from darkroom.geometry import Window, bands
 from darkroom.io.scratch import Spool
 from darkroom.mask import KEEP, Component, cells, pick
 from darkroom.options import Grain
 from darkroom.pipeline.cutting import Cutter, Held, as_channels, read_plane
-from darkroom.pipeline.engine import backend_failed
+from darkroom.pipeline.engine import calling, checked
 from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
 from darkroom.protocols import Inpainter, Recoverer
 from darkroom.scan import Bytes, Float, FrameStats, Pixels, Tile
@@ -84,6 +83,7 @@ class Repair:
         grain: whether to give repairs grain.
         seed: of the grain.
         band: rows at a time.
+        name: what users call the inpainter.
         marks: some rows of the mask in memory.
         known: repairs that need not be made again, or None.
         lines: repairs line scratches, before anything else is filled.
@@ -98,6 +98,7 @@ class Repair:
     grain: Grain
     seed: int
     band: int
+    name: str = "inpainter"
     marks: Held | None = None
     known: Known | None = None
     lines: LineRepair = NO_LINES
@@ -210,20 +211,14 @@ class Repair:
             fill = tile.image.copy()
             fill[tile.core_slices] = self.cutter.codec.encode(self.fill.read(tile.core))
             return fill
-        try:
-            return self._inpaint(self.inpainter, tile)
-        except DarkroomError:
-            raise
-        except Exception as error:
-            raise backend_failed(type(self.inpainter).__name__, error, tile.core) from error
+        with calling(self.name, tile.core):
+            fill = self._inpaint(self.inpainter, tile)
+        return checked(self.name, "a fill", fill, tile.image.shape, tile.core)
 
     def _recovered(self, recoverer: Recoverer, tile: Tile, fill: Float) -> Float:
-        try:
-            return recoverer.recover(tile, fill, self.stats)
-        except DarkroomError:
-            raise
-        except Exception as error:
-            raise backend_failed(type(recoverer).__name__, error, tile.core) from error
+        with calling(type(recoverer).__name__, tile.core):
+            film = recoverer.recover(tile, fill, self.stats)
+        return checked(type(recoverer).__name__, "a fill", film, tile.image.shape, tile.core)
 
     @staticmethod
     def _inpaint(inpainter: Inpainter, tile: Tile) -> Float:

@@ -110,6 +110,7 @@ class Found:
             "none" if self.whole else options.grain,
             options.seed,
             self.plan.band,
+            engine.inpainter_name,
             known=self._known,
             lines=LineRepair(tuple(self.lines)),
         )

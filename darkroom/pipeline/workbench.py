@@ -3,6 +3,7 @@
 from typing import Any
 
 from darkroom.config import scratch_folder
+from darkroom.errors import DarkroomError
 from darkroom.io.scratch import Scratch
 from darkroom.options import CleanOptions
 from darkroom.pipeline.engine import Engine, load_backend, load_engine
@@ -27,6 +28,7 @@ class Workbench:
         self.request = request
         self._engine = engine
         self._loaded: dict[str, Backend] = {}
+        self._failed: dict[str, DarkroomError] = {}
         self._plans: dict[object, Plan] = {}
         self._free = self._measure()
         self._grown = 0
@@ -58,7 +60,7 @@ class Workbench:
             return self._engine
         given = request.mask_given
         return load_engine(
-            options, request.machine.device, request.plugins, mask_given=given, load=self._load
+            options, request.machine.device, request.plugins, mask_given=given, make=self._load
         )
 
     def filler(self) -> Engine:
@@ -69,13 +71,19 @@ class Workbench:
         """
         request = self.request
         device, plugins = request.machine.device, request.plugins
-        return load_engine(request.options, device, plugins, mask_given=True, load=self._load)
+        return load_engine(request.options, device, plugins, mask_given=True, make=self._load)
 
     def _load(self, spec: BackendSpec, options: CleanOptions, device: Device) -> Backend:
         # Within a request a backend has the same options wherever it is used.
+        if spec.name in self._failed:
+            raise self._failed[spec.name]
         if spec.name not in self._loaded:
             before = current_rss()
-            self._loaded[spec.name] = load_backend(spec, options, device)
+            try:
+                self._loaded[spec.name] = load_backend(spec, options, device)
+            except DarkroomError as error:
+                self._failed[spec.name] = error  # a second try would take as long
+                raise
             self._grown += max(0, current_rss() - before)
         return self._loaded[spec.name]
 

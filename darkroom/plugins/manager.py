@@ -11,46 +11,19 @@ import importlib
 import importlib.metadata
 import importlib.util
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import fields
+from typing import Any, get_args
 
 import pluggy
 
 from darkroom import errors
-from darkroom.plugins import hookspecs
+from darkroom.plugins import discovery, hookspecs
+from darkroom.plugins.discovery import PluginRecord, known_of
+from darkroom.plugins.isolation import PluginError, isolated, load
 from darkroom.protocols import BackendSpec, Cleaned, Kind, ReaderSpec, TrainableSpec, WriterSpec
 
 GROUP = "darkroom.plugins"
 DISTRIBUTION = "darkroom-film"  # darkroom itself on the package index, where `darkroom` is taken
-State = Literal["active", "failed", "duplicate"]
-
-
-@dataclass(slots=True)
-class PluginRecord:
-    """What became of one entry point.
-
-    Attributes:
-        name: entry point name.
-        target: the dotted string it points to.
-        dist: distribution that declares it.
-        version: that distribution's version.
-        state: "active", "failed" (its hooks are not used) or "duplicate" (its name was taken).
-        error: what went wrong, one line.
-        offers: what it announced, e.g. "detector classical".
-    """
-
-    name: str
-    target: str
-    dist: str
-    version: str
-    state: State = "active"
-    error: str | None = None
-    offers: tuple[str, ...] = ()
-
-    def fail(self, error: BaseException | str) -> None:
-        """Mark as failed, with the exception's type and message on one line."""
-        text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-        self.state, self.error = "failed", " ".join(text.split())
 
 
 class Plugins:
@@ -61,9 +34,9 @@ class Plugins:
     """
 
     def __init__(self, entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> None:
-        if entry_points is None:
-            entry_points = importlib.metadata.entry_points(group=GROUP)
         self.records: list[PluginRecord] = []
+        if entry_points is None:
+            entry_points = self._installed()
         self._managers: list[tuple[PluginRecord, pluggy.PluginManager]] = []
         self.backends: dict[str, BackendSpec] = {}
         self.trainables: dict[str, TrainableSpec] = {}
@@ -88,20 +61,40 @@ class Plugins:
         self.readers.sort(key=lambda spec: -spec.priority)
         self.writers.sort(key=lambda spec: -spec.priority)
 
+    def _installed(self) -> list[importlib.metadata.EntryPoint]:
+        """Those installed; a distribution that cannot be read becomes a record."""
+        found = []
+        for item in discovery.entry_points(GROUP):
+            if isinstance(item, importlib.metadata.EntryPoint):
+                found.append(item)
+                continue
+            name, version, error = item
+            record = PluginRecord(name, "entry_points.txt", name, version)
+            record.fail(f"its entry_points.txt is damaged: {type(error).__name__}: {error}")
+            self.records.append(record)
+        return found
+
     def _load(self, entry: importlib.metadata.EntryPoint, record: PluginRecord) -> None:
         """Import one plugin, check its hooks and take what it offers; record any failure."""
         manager = pluggy.PluginManager(hookspecs.NAMESPACE)
         manager.add_hookspecs(hookspecs)
-        try:
+
+        def announced() -> tuple[list[Any], ...]:
             manager.register(entry.load(), name=entry.name)
             manager.check_pending()
-            backends = _checked(manager.hook.darkroom_backends(), BackendSpec)
-            readers = _checked(manager.hook.darkroom_readers(), ReaderSpec)
-            writers = _checked(manager.hook.darkroom_writers(), WriterSpec)
-            presets = _checked(manager.hook.darkroom_presets(), str)
-            trainables = _checked(manager.hook.darkroom_trainables(), TrainableSpec)
-        except (Exception, SystemExit) as error:
-            record.fail(error)
+            hook = manager.hook
+            return (
+                _checked(hook.darkroom_backends(), BackendSpec),
+                _checked(hook.darkroom_readers(), ReaderSpec),
+                _checked(hook.darkroom_writers(), WriterSpec),
+                _checked(hook.darkroom_presets(), str),
+                _checked(hook.darkroom_trainables(), TrainableSpec),
+            )
+
+        try:
+            backends, readers, writers, presets, trainables = load(announced)
+        except PluginError as error:
+            record.fail(str(error))
             return
         for spec in backends:
             if spec.kind not in get_args(Kind):
@@ -143,9 +136,10 @@ class Plugins:
         complaints = []
         for record, manager in self._managers:
             try:
-                manager.hook.darkroom_scan_cleaned(cleaned=cleaned)
-            except (Exception, SystemExit) as error:
-                complaints.append(f"plugin {record.name}: {type(error).__name__}: {error}")
+                with isolated():
+                    manager.hook.darkroom_scan_cleaned(cleaned=cleaned)
+            except PluginError as error:
+                complaints.append(f"plugin {record.name}: {error}")
         return complaints
 
     def check(self) -> list[tuple[str, str]]:
@@ -244,11 +238,12 @@ def load_object(dotted: str) -> Any:
     """
     module, _, attribute = dotted.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except Exception as error:
+        return load(lambda: getattr(importlib.import_module(module), attribute))
+    except PluginError as error:
+        if isinstance(error.__cause__, errors.DarkroomError):
+            raise error.__cause__ from None
         raise errors.BackendError(
-            f"{dotted} does not import: {type(error).__name__}: {error}",
-            hint="Run `darkroom plugins check`.",
+            f"{dotted} does not import: {error}", hint="Run `darkroom plugins check`."
         ) from error
 
 
@@ -265,7 +260,13 @@ def make_options(spec: BackendSpec | TrainableSpec, given: dict[str, Any]) -> An
             raise errors.UsageError(f"backend {spec.name!r} has no options: {', '.join(given)}")
         return None
     kind = load_object(spec.options)
-    defaults = {f.name: getattr(kind(), f.name) for f in fields(kind)}
+    try:
+        defaults = {f.name: getattr(kind(), f.name) for f in fields(kind)}
+    except TypeError as error:
+        raise errors.BackendError(
+            f"{spec.options} is no dataclass of options with defaults: {error}",
+            hint="This is a fault of the plugin.",
+        ) from error
     values = {}
     for key, value in given.items():
         if key not in defaults:
@@ -318,7 +319,7 @@ def _order(entry: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
 
 
 def _dist(entry: importlib.metadata.EntryPoint) -> tuple[str, str]:
-    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0")
+    return known_of(entry.dist) if entry.dist else ("unknown", "0")
 
 
 def _implements(manager: pluggy.PluginManager, hook: str) -> bool:
