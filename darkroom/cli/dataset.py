@@ -136,6 +136,10 @@ def build_command(
     labels: Annotated[
         Labels, typer.Option(help="Masks by what a retoucher changed, or by the infrared channel.")
     ] = Labels.RETOUCHED,
+    from_reviews: Annotated[
+        bool,
+        typer.Option("--from-reviews", help="Take the scans in SCANS that were reviewed."),
+    ] = False,
     size: Size = 256,
     stride: Annotated[int | None, typer.Option(help="Step of tiles; the size if unset.")] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Turn colour to grey.")] = False,
@@ -164,7 +168,8 @@ def build_command(
 ) -> int:
     """Cut scans and the same scans retouched into tiles for training.
 
-    With --labels infrared, scans with an infrared channel need no retouched ones.
+    With --labels infrared, scans with an infrared channel need no retouched ones; with
+    --from-reviews, one's own vetoes and painted marks in `darkroom review` are the labels.
     """
     from darkroom.dataset.build import Settings, build
     from darkroom.errors import UsageError
@@ -176,6 +181,11 @@ def build_command(
         raise UsageError(
             "--labels infrared takes scans alone",
             hint="Leave out the retouched scans, which --labels retouched uses.",
+        )
+    if from_reviews and (by_infrared or truths is not None or pair_suffix is not None):
+        raise UsageError(
+            "--from-reviews takes reviewed scans alone",
+            hint="Leave out the retouched scans and --labels.",
         )
     settings = Settings(
         size=size,
@@ -190,7 +200,13 @@ def build_command(
         cache_bytes=max(1 << 20, parse_size(max_memory or "256MiB") // 4),
     )
     with console.warnings(quiet):
-        if by_infrared:
+        if from_reviews:
+            from darkroom.dataset.reviewed import build_from_reviews
+
+            manifest, wrong = build_from_reviews(
+                scans, output, settings, overwrite=overwrite, advance=Counter(quiet)
+            )
+        elif by_infrared:
             from darkroom.dataset.infrared import build_from_infrared
 
             machine = MachineOptions()

@@ -222,7 +222,7 @@ def _part(
             return found
         kept.unlink()
     with opener(pair, settings) as (scan, truth, mask):
-        aligned = Aligned(scan, truth, settings.grey, same_tone=settings.labels == "infrared")
+        aligned = Aligned(scan, truth, settings.grey, same_tone=settings.labels != "retouched")
         record = PairRecord(
             pair.photo,
             Path(os.path.relpath(pair.scan, root)).as_posix(),

@@ -98,3 +98,31 @@ def test_result_stands_for_its_scan(reviewing, reviewed):
     client = reviewing(scan.with_name("a_clean.tif"))
     assert client.ready()["vetoed"] == 1
     assert client.get("api/scans/0")["name"] == "a.tif"
+
+
+def test_data_set_from_reviews(reviewed, tmp_path):
+    from darkroom.cli.main import main
+    from darkroom.pairs.manifest import Manifest
+    from darkroom.pairs.read import read_tile
+
+    scan, mark = reviewed
+    arguments = ["dataset", "build", str(scan.parent), "--from-reviews", "-o", str(tmp_path / "ds")]
+    assert main([*arguments, "--size", "128", "-q"]) == 0
+    manifest = Manifest.load(tmp_path / "ds")
+    sides = {"scan": tifffile.imread(scan), "gt": tifffile.imread(scan.with_name("a_clean.tif"))}
+    marked = 0
+    for tile in manifest.tiles:
+        left, top, *_ = tile.window
+        box = np.s_[top : top + 128, left : left + 128]
+        for side, image in sides.items():
+            assert np.array_equal(read_tile(manifest.path(tile, side)), image[box])
+        mask = read_tile(manifest.path(tile, "mask"))
+        marked += int((mask > 0).sum())
+        y, x = mark["y"] + 2 - top, mark["x"] + 2 - left
+        if 0 <= y < 128 and 0 <= x < 128:
+            assert not mask[y, x]  # vetoed
+        if left <= 100 < left + 128 and top <= 300 < top + 128:
+            assert mask[300 - top, 100 - left]  # painted
+    assert marked
+    write_scan(scan, seed=9)
+    assert main([*arguments[:-1], str(tmp_path / "ds2"), "--size", "128", "-q"]) == 3
