@@ -4,6 +4,8 @@ Every error carries one line of cause, an optional hint and the exit code of the
 module knows no command-line framework.
 """
 
+import re
+
 
 class DarkroomError(Exception):
     """Base of all expected failures.
@@ -17,7 +19,16 @@ class DarkroomError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint = None if hint is None else _sentence(hint)
+
+
+def _sentence(text: str) -> str:
+    """A hint in the one form that hints have: a sentence; what ends in a command stays as it is."""
+    first = text.partition(" ")[0]
+    if first.isalpha() and first.islower() and first not in ("darkroom", "pip"):
+        text = text[0].upper() + text[1:]
+    ends_in_command = re.search(r"(^|: )(darkroom|pip) ", text)
+    return text if ends_in_command or text.endswith((".", "?", "!", "`")) else f"{text}."
 
 
 class OutputError(DarkroomError):

@@ -56,7 +56,7 @@ class Length:
             return self.value
         if not dpi:
             raise UsageError(
-                "the scan does not say its resolution, so micrometres mean nothing",
+                "the scan does not say its resolution, so a size in micrometres cannot be used",
                 hint="Give the size in pixels, for example 12px.",
             )
         return self.value * dpi / MICRONS_PER_INCH

@@ -14,6 +14,22 @@ settings.register_profile("darkroom", deadline=None, derandomize=True, max_examp
 settings.load_profile("darkroom")
 
 
+TESTS = Path(__file__).resolve().parent
+# Tests that took half a second of processor time or more, as `pytest --durations` tells on a quiet
+# machine; a test may also carry the marker itself.
+SLOW = frozenset((TESTS / "slow.txt").read_text("utf-8").split())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is known to take long, and what wants the film data set."""
+    for item in items:
+        name = f"{item.path.relative_to(TESTS).as_posix()}::{item.nodeid.partition('::')[2]}"
+        if name.partition("[")[0] in SLOW:
+            item.add_marker("slow")
+        if {"shared", "browser"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("external")
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20190)

@@ -52,7 +52,7 @@ class Damaging:
         if self.size < 16:
             raise UsageError(f"tiles of {self.size} pixels: too small")
         if self.dpi is not None and not self.dpi > 0:
-            raise UsageError(f"--dpi {self.dpi:g}: a resolution is above 0")
+            raise UsageError(f"--dpi {self.dpi:g}: a resolution must be above 0")
 
     def table(self) -> dict[str, Any]:
         """As JSON values."""
@@ -134,7 +134,9 @@ def _tiles(
         scan = as_seen(file)
         info = scan.info
         if how.dpi is None and info.resolution is None and not lifted:
-            raise InputError(f"{pair.scan}: says no resolution", hint="give one with --dpi")
+            raise InputError(
+                f"{pair.scan}: does not state its resolution", hint="give one with --dpi"
+            )
         if min(info.width, info.height) < size:
             raise InputError(f"{pair.scan}: smaller than a tile of {size} pixels")
         dpi = how.dpi or (info.resolution or (2000.0,))[0]

@@ -157,7 +157,7 @@ def find_parts(
         )
     if all(pair.split is None for pair in pairs):
         raise InputError(
-            f"{root}: nothing says which pairs train and which validate",
+            f"{root}: nothing says which pairs are for training and which for validation",
             hint="folders train/ and val/, a manifest, or --split TABLE",
         )
     by_part = {part: tuple(p for p in pairs if p.split == part) for part in parts}
@@ -325,7 +325,7 @@ def warn_of_leaks(parts: Mapping[str, Sequence[Pair]]) -> None:
         elif shared := train & {pair.family for pair in pairs}:
             warnings.warn(
                 f"{len(shared)} families of photographs stand in train and in {part}, "
-                f"{min(shared)!r} for one: figures will flatter",
+                f"{min(shared)!r} for one: figures will be too good",
                 DarkroomWarning,
                 stacklevel=2,
             )

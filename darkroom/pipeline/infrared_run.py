@@ -138,7 +138,7 @@ def judge(
     seen = look(scan, codec, run.plane, stats.frame)
     if seen.refusal is not None and run.required:
         raise InputError(
-            f"{scan.info.path}: its infrared ({run.where}) is no use: {seen.refusal}",
+            f"{scan.info.path}: its infrared ({run.where}) cannot be used: {seen.refusal}",
             hint="Leave it out with --ir off and choose another --backend.",
         )
     report: dict[str, Any] = {

@@ -144,7 +144,6 @@ def _read_back(path: Path, found: Found, reopen: Opener, progress: Progress) -> 
 def _require_equal(target: Path, written: Written) -> None:
     if written.untouched_after != written.untouched_before:
         raise OutputError(
-            f"{target}: what was written differs from the scan outside the mask; "
-            "it was thrown away",
+            f"{target}: what was written differs from the scan outside the mask; it was discarded",
             hint="This is a fault of darkroom or of the disk; please report it.",
         )

@@ -346,12 +346,12 @@ class Review:
                 return state, "nothing would change"
             after = state.with_veto([mark.name for mark in fewer], True).with_edits(added)
             return after, f"{len(more)} added, {len(fewer)} vetoed"
-        raise UsageError("there is no such deed")
+        raise UsageError("there is no such action")
 
     def _stroke(self, deed: Json) -> Shape | None:
         radius, points = _number(deed.get("radius"), 0.5, LARGEST_BRUSH), deed.get("points")
         if not isinstance(points, list) or not 0 < len(points) <= MOST_POINTS:
-            raise UsageError("a stroke has some points")
+            raise UsageError("a stroke needs points")
         try:
             way = np.array(points, np.float64)
         except (TypeError, ValueError) as error:

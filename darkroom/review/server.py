@@ -71,9 +71,9 @@ class Site:
             try:
                 deed = json.loads(await request.body())
             except ValueError as error:
-                raise UsageError("a request that is not JSON") from error
+                raise UsageError("the request is not JSON") from error
             if not isinstance(deed, dict):
-                raise UsageError("a request that says nothing")
+                raise UsageError("the request is empty")
             review = await run_in_threadpool(self._review, request)
             return JSONResponse(await run_in_threadpool(do, review, deed))
 

@@ -192,7 +192,7 @@ def make_trainable(name: str | None, recipe: Recipe, plugins: Plugins) -> Traina
     """
     if name is None:
         known = ", ".join(sorted(plugins.trainables)) or "none"
-        raise UsageError("which network?", hint=f"Give --arch. Known: {known}.")
+        raise UsageError("no network is named", hint=f"Name one with --arch. Known: {known}.")
     spec = plugins.trainable(name)
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.network.items()}
     trainable = load_object(spec.factory)(make_options(spec, values))

@@ -12,6 +12,7 @@ from darkroom.compare.run.evaluate import Settings, evaluate
 from darkroom.compare.statistics.summary import summarise
 from darkroom.pairs.find import find_pairs
 
+pytestmark = pytest.mark.external
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (

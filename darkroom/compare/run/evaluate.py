@@ -162,7 +162,7 @@ def _task(runner: Runner, pair: Pair, digests: dict[str, str], settings: Setting
 def _require_unique(names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UsageError(f"{', '.join(twice)} would stand in two rows", hint="leave one out")
+        raise UsageError(f"{', '.join(twice)} would be in two rows", hint="leave one out")
 
 
 def _digests(pair: Pair) -> dict[str, str]:

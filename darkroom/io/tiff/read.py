@@ -68,7 +68,7 @@ class TiffScan(BaseScan):
         self._columns, self._rows = page.segment_size
         self._planes = page.samples if page.planar else 1
         if self._columns < 1 or self._rows < 1:
-            raise InputError(f"{file.path}: tiles of no size", hint=TRUNCATED_HINT)
+            raise InputError(f"{file.path}: its tiles have no size", hint=TRUNCATED_HINT)
         self._across = -(-page.width // self._columns)
         self._down = -(-page.height // self._rows)
         self._offsets, self._counts = self._locate()
