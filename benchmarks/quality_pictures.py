@@ -18,6 +18,8 @@ from PIL import Image
 from scipy import ndimage as ndi
 
 HELD_OUT = 60
+MEASURED_ON = ("scan-7.json", "scan-9.json")  # frames whose outlines measure and never train
+SHAPE_EVERY = 5
 FRAMES_DPI = {True: 3500.0, False: 2350.0}  # of a frame wider than 4000 pixels, and of others
 DPI = (1000, 1500, 2000, 2700, 3200, 4000)
 POLARITIES = ("bright", "dark", "both")
@@ -99,22 +101,28 @@ def conditions(photos, seed=0):
 
 
 class Dirt:
-    """Outlines of real frames and drawn shapes.
+    """Outlines of real frames and drawn shapes, those kept for measuring or the others.
 
     Args:
-        frames: folder of `scan-*.json`.
-        shapes: folder of KIND/NNN.png.
+        frames: folder of `scan-*.json`; `MEASURED_ON` are for measuring.
+        shapes: folder of KIND/NNN.png; every `SHAPE_EVERY`th is for measuring.
+        measuring: which of them.
     """
 
-    def __init__(self, frames, shapes):
+    def __init__(self, frames, shapes, measuring=True):
         self.frames = []
         for path in sorted(frames.glob("scan-*.json")):
+            if (path.name in MEASURED_ON) != measuring:
+                continue
             outlines = [np.array(a["points"], float) for a in json.loads(path.read_text())]
             size = np.concatenate(outlines).max(0) + 1
             if len(outlines) > 200:  # one frame was marked only in part
                 self.frames.append((outlines, size, FRAMES_DPI[bool(size[0] > 4000)]))
-        self.shapes = {d.name: sorted(d.glob("*.png")) for d in sorted(shapes.iterdir())}
-        self.shapes = {kind: files for kind, files in self.shapes.items() if files}
+        self.shapes = {}
+        for folder in sorted(p for p in shapes.iterdir() if p.is_dir()):
+            files = sorted(folder.glob("*.png"))
+            every = set(files[::SHAPE_EVERY])
+            self.shapes[folder.name] = [f for f in files if (f in every) == measuring]
 
     def alphas(self, side, dpi, rng):
         """(row, column, float32 alpha) of each artefact on a square of film of `side` pixels."""

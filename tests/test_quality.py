@@ -30,7 +30,7 @@ def photos(tmp_path):
     outlines = [{"label": "Dust", "points": (c + square).tolist()} for c in corners]
     frames, shapes = tmp_path / "frames", tmp_path / "shapes"
     frames.mkdir()
-    (frames / "scan-1.json").write_text(str(outlines).replace("'", '"'))
+    (frames / "scan-7.json").write_text(str(outlines).replace("'", '"'))
     for kind in (*pictures.SHAPES, "dots"):
         (shapes / kind).mkdir(parents=True)
         Image.fromarray(np.full((40, 20), 255, np.uint8)).save(shapes / kind / "000.png")
