@@ -1,134 +1,296 @@
 """A judge of candidates for networks: is repairing this component worth the risk?
 
 A network scores pixels. Whether to repair a component is a decision of its own, since a wrong
-repair of something large and bright costs more than many right ones of specks gain. The judge is
-a logistic regression on a few figures of the component's scores, of the change its repair would
-make, and of what else is found near by (dust seldom comes alone, a catch-light does), fitted on
-pictures by `darkroom weights calibrate` and kept with the weights.
+repair of something large and bright costs more than many right ones of specks gain. The judge goes
+by figures of the component's scores, of the change its repair would make, and of what is near by:
+dust seldom comes alone, a catch-light does, and dust is brighter or darker than what it lies on,
+while grain, hair and foliage are both. It is fitted on pictures by `darkroom weights calibrate`
+and kept with the weights.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from darkroom.scan import Bytes, Float
+from darkroom.scan import Bytes, Float, luminance
+from darkroom.trees import Trees
 
-NAMES = (
-    "score_max",
-    "score_mean",
-    "area_sure",
-    "area",
-    "length",
-    "change_mean",
-    "change_max",
-    "change_signed",
-    "change_energy",
-    "company",
-    "company_energy",
+Where: TypeAlias = NDArray[np.bool_]
+
+SCORES = ("score_max", "score_mean", "area_sure", "area", "area_low", "length", "width", "slender")
+CHANGES = ("change_mean", "change_max", "change_signed", "change_energy")
+COMPANY = ("company", "company_energy", "company_like", "company_unlike")
+PICTURE = (
+    "alike",
+    "opposite",
+    "alike_near",
+    "opposite_near",
+    "over_grain",
+    "texture",
+    "ring_high",
+    "ring_low",
+    "ring_sides",
+    "fill_offset",
+    "fill_rough",
 )
+COLOUR = ("hue", "least_channel")
+NAMES = SCORES + CHANGES + COMPANY + PICTURE + COLOUR
+
 SURE = 0.9
-LEVELS = 255.0
+LEVELS = np.float32(255.0)
 SURROUNDINGS = 64  # pixels to each side of a component in which company counts
+NEAR = 24  # the same, close by
+LEAST = np.float32(1 / 255)  # a change that counts as any
+SMOOTH = 15  # pixels of the mean that the picture is measured against
+INNER, OUTER = 5, 17  # sides of the squares between which the ring around a component lies
 
 
-def component_features(score: Float, change: Float, mask: Bytes, low: float) -> Float:
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """A component and its surroundings: planes (H, W), changes are scan less fill."""
+
+    luminance: Float
+    change: Float
+    score: Float
+    mask: Where
+    whole: Where  # the component as far as any candidate goes, which `mask` is part of
+    close: tuple[slice, slice]
+
+    @property
+    def sign(self) -> float:
+        return 1.0 if self.change[self.mask].sum() >= 0 else -1.0
+
+    @property
+    def contrast(self) -> float:
+        return float(max(np.abs(self.change[self.mask]).mean(), LEAST))
+
+
+def candidate_features(image: Float, fill: Float, score: Float, mask: Bytes, low: float) -> Float:
     """float32 (len(NAMES),): what the judge goes by.
 
-    Scores count as log-odds; areas, length, energy and company as logarithms.
+    Scores count as log-odds; areas, lengths, energy and company as logarithms; the picture around
+    in units of the mean change that the repair would make.
 
     Args:
+        image: float32 (H, W, C) in [0, 1], the scan.
+        fill: the same shape, what it would be repaired with; read where the score is `low` or more.
         score: float32 (H, W) in [0, 1].
-        change: float32 (H, W), scan less fill, both in [0, 1]; read where the score is `low` or
-            more.
-        mask: uint8 (H, W), 255 in the component.
+        mask: uint8 (H, W), 255 in what would be repaired.
         low: score from which a pixel belongs to a candidate.
     """
-    near = surroundings(mask)
-    score, change, mask = score[near], change[near], mask[near]
-    inside = mask > 0
-    others = (score >= low) & ~inside
-    per_pixel = 10_000 / score.size  # as much as there would be on 100 x 100 pixels
-    # Scores are kept in bytes: the outermost are as sure as half a step allows.
-    sure = np.clip(score[inside], 0.5 / 255, 254.5 / 255)
-    odds, changed = np.log(sure / (1 - sure)), change[inside]
-    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    length = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    return np.array(
-        (
-            odds.max(),
-            odds.mean(),
-            np.log1p((sure > SURE).sum()),
-            np.log1p(inside.sum()),
-            np.log(length),
-            np.abs(changed).mean(),
-            np.abs(changed).max(),
-            changed.mean(),
-            np.log1p(LEVELS**2 * (changed**2).sum()),
-            np.log1p(per_pixel * score[others].sum()),
-            np.log1p(per_pixel * LEVELS**2 * (score[others] * change[others] ** 2).sum()),
-        ),
-        np.float32,
+    down, right = surroundings(mask, SURROUNDINGS)
+    image, fill, score = (p[down, right] for p in (image, fill, score))
+    inside = mask[down, right] > 0
+    near = _Near(
+        np.ascontiguousarray(luminance(image)),
+        luminance(image - fill),
+        score,
+        inside,
+        _whole(score, inside, low),
+        surroundings(inside, NEAR),
     )
+    others = (score >= low) & ~near.whole
+    values = (*_scores(near), *_changes(near), *_company(near, others), *_picture(near, fill))
+    return np.array((*values, *_colour(image[inside], fill[inside])), np.float32)
 
 
-def surroundings(mask: Bytes) -> tuple[slice, slice]:
-    """(rows, columns) of the marked pixels and `SURROUNDINGS` around, as far as they are there."""
+def surroundings(mask: NDArray[Any], margin: int = SURROUNDINGS) -> tuple[slice, slice]:
+    """(rows, columns) of the marked pixels and `margin` around, as far as they are there."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     down, right = (
-        slice(max(0, int(at[0]) - SURROUNDINGS), int(at[-1]) + SURROUNDINGS + 1)
-        for at in (rows, columns)
+        slice(max(0, int(at[0]) - margin), int(at[-1]) + margin + 1) for at in (rows, columns)
     )
     return down, right
 
 
+def _whole(score: Float, inside: Where, low: float) -> Where:
+    """The connected pixels of `low` or more around a mask."""
+    import cv2
+
+    possible = ((score >= low) | inside).view(np.uint8)
+    labels = cv2.connectedComponents(possible, connectivity=8)[1]
+    return np.asarray(np.isin(labels, np.unique(labels[inside])), np.bool_)
+
+
+def _scores(near: _Near) -> tuple[float, ...]:
+    # Scores are kept in bytes: the outermost are as sure as half a step allows.
+    sure = np.clip(near.score[near.mask], 0.5 / 255, 254.5 / 255)
+    odds = np.log(sure / (1 - sure))
+    rows, columns = np.nonzero(near.mask)
+    y, x = rows - rows.mean(), columns - columns.mean()
+    xx, yy, xy = (x * x).mean(), (y * y).mean(), (x * y).mean()
+    root = np.hypot((xx - yy) / 2, xy)
+    major, minor = (np.sqrt(max((xx + yy) / 2 + r, 0) + 1 / 12) for r in (root, -root))
+    return (
+        odds.max(),
+        odds.mean(),
+        np.log1p((sure > SURE).sum()),
+        np.log1p(len(rows)),
+        np.log1p(near.whole.sum()),
+        np.log(max(np.ptp(rows), np.ptp(columns)) + 1),
+        len(rows) / (4 * major),
+        major / minor,
+    )
+
+
+def _changes(near: _Near) -> tuple[float, ...]:
+    changed = near.change[near.mask]
+    size = np.abs(changed)
+    energy = np.log1p(LEVELS**2 * (changed**2).sum())
+    return size.mean(), size.max(), changed.mean(), energy
+
+
+def _company(near: _Near, others: Where) -> tuple[float, ...]:
+    """How much else is found, and how much of it as bright or dark as this, and not."""
+    per_pixel = 10_000 / near.score.size  # as much as there would be on 100 x 100 pixels
+    weight = np.where(others, near.score, np.float32(0))
+    same = near.sign * near.change > 0
+    return (
+        np.log1p(per_pixel * weight.sum()),
+        np.log1p(per_pixel * LEVELS**2 * (weight * near.change**2).sum()),
+        np.log1p(per_pixel * weight[same].sum()),
+        np.log1p(per_pixel * weight[~same].sum()),
+    )
+
+
+def _picture(near: _Near, fill: Float) -> tuple[float, ...]:
+    """Whether the picture has more of the kind, of this polarity and of the other."""
+    import cv2
+
+    plane, contrast = near.luminance, near.contrast
+    whole = near.whole.view(np.uint8)
+    inner, outer = (cv2.dilate(whole, np.ones((n, n), np.uint8)) > 0 for n in (INNER, OUTER))
+    away, ring = ~inner, outer & ~inner
+    local = np.float32(near.sign) * (plane - cv2.blur(plane, (SMOOTH, SMOOTH)))
+    up, down = ((v > 0.5 * contrast) & away for v in (local, -local))
+    free, free_close = (max(int(np.count_nonzero(a)), 1) for a in (away, away[near.close]))
+    around = near.sign * plane[ring] if ring.any() else near.sign * plane[near.mask]
+    below, middle, above = (float(v) for v in np.percentile(around, (5, 50, 95)))
+    filled = luminance(fill)[near.mask]
+    return (
+        np.count_nonzero(up) / free,
+        np.count_nonzero(down) / free,
+        np.count_nonzero(up[near.close]) / free_close,
+        np.count_nonzero(down[near.close]) / free_close,
+        contrast / max(_grain(plane), 0.3 * float(LEAST)),
+        float(np.abs(local[near.close]).mean()) / contrast,
+        (above - middle) / contrast,
+        (middle - below) / contrast,
+        _sides(near, ring) / contrast,
+        (near.sign * float(filled.mean()) - middle) / contrast,
+        float(filled.std()) / contrast,
+    )
+
+
+def _grain(plane: Float) -> float:
+    """Standard deviation of the grain: Immerkær, "Fast noise variance estimation", CVIU 1996."""
+    if min(plane.shape) < 3:
+        return 0.0
+    columns = plane[:, :-2:3] - 2 * plane[:, 1:-1:3] + plane[:, 2::3]
+    response = columns[:-2] - 2 * columns[1:-1] + columns[2:]
+    return float(1.4826 / 6 * np.median(np.abs(response)))
+
+
+def _sides(near: _Near, ring: Where) -> float:
+    """How much the levels on both sides of it differ, along its shorter axis: an edge's do."""
+    rows, columns = np.nonzero(near.mask)
+    y, x = rows - rows.mean(), columns - columns.mean()
+    angle = 0.5 * np.arctan2(2 * (x * y).mean(), (x * x).mean() - (y * y).mean())
+    at_rows, at_columns = np.nonzero(ring)
+    across = np.cos(angle) * (at_rows - rows.mean()) - np.sin(angle) * (at_columns - columns.mean())
+    levels = near.luminance[ring]
+    one, other = levels[across > 1], levels[across < -1]
+    return float(abs(one.mean() - other.mean())) if one.size and other.size else 0.0
+
+
+def _colour(image: Float, fill: Float) -> tuple[float, float]:
+    """How the channels differ in what is taken away: (0, 1) where they agree, as in grey."""
+    taken = (image - fill).mean(axis=0)
+    mean = float(taken.mean())
+    size = max(abs(mean), float(LEAST))
+    return float(np.abs(taken - mean).max()) / size, float((np.sign(mean) * taken).min()) / size
+
+
 @dataclass(frozen=True, slots=True)
-class LinearJudge:
-    """A logistic regression and the bar it sets at each sensitivity.
+class Linear:
+    """A logistic regression.
 
     Attributes:
-        coefficients: of each of `names`.
+        coefficients: float32 (n,).
         intercept: log-odds to start from.
-        bars: (sensitivity, log-odds needed), sensitivities rising, bars falling.
-        names: of the features it goes by, all of them or some.
     """
 
-    coefficients: tuple[float, ...]
+    coefficients: Float
     intercept: float
+
+    def sums(self, features: Float) -> Float:
+        """Log-odds: () for the features (n,) of one, (m,) for (m, n)."""
+        return np.asarray(features @ self.coefficients + self.intercept, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What says how likely a repair is worth it, and the bar it sets at each sensitivity.
+
+    Attributes:
+        model: gives log-odds from the features that it goes by.
+        bars: (sensitivity, log-odds needed), sensitivities rising, bars falling.
+        names: of those features, in the model's order.
+        relative: share of its own greatest score that a candidate's mask reaches, for which the
+            judge was fitted (`darkroom.protocols.TileContract.relative`).
+    """
+
+    model: Trees | Linear
     bars: tuple[tuple[float, float], ...]
     names: tuple[str, ...] = NAMES
+    relative: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not set(self.names) <= set(NAMES):
+            raise ValueError("the judge was fitted for other features")
+        if isinstance(self.model, Linear):
+            known = len(self.model.coefficients) == len(self.names)
+        else:
+            known = int(self.model.feature.max()) < len(self.names)
+        if not (known and self.names and self.bars and 0 <= self.relative < 1):
+            raise ValueError("malformed judge")
 
     @classmethod
-    def of(cls, table: Mapping[str, Any]) -> "LinearJudge":
-        """From what `table` made.
+    def of(cls, table: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "Judge":
+        """From what `table` and `arrays` made.
 
         Raises:
             ValueError: it was fitted for other features, or is malformed.
         """
-        names = tuple(table.get("features", ()))
-        if not set(names) <= set(NAMES):
-            raise ValueError("the judge was fitted for other features")
-        coefficients = tuple(float(c) for c in table["coefficients"])
         bars = tuple((float(s), float(b)) for s, b in table["bars"])
-        if len(coefficients) != len(names) or not names or not bars:
-            raise ValueError("malformed judge")
-        return cls(coefficients, float(table["intercept"]), bars, names)
+        names, relative = tuple(table.get("features", ())), float(table.get("relative", 0.0))
+        if "coefficients" in table:
+            linear = np.array(table["coefficients"], np.float32)
+            return cls(Linear(linear, float(table["intercept"])), bars, names, relative)
+        return cls(Trees.of(arrays), bars, names, relative)
 
     def table(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
+        """All but trees, as JSON values."""
+        table: dict[str, Any] = {
             "features": list(self.names),
-            "coefficients": list(self.coefficients),
-            "intercept": self.intercept,
             "bars": [list(bar) for bar in self.bars],
+            "relative": self.relative,
         }
+        if isinstance(self.model, Linear):
+            table["coefficients"] = [float(c) for c in self.model.coefficients]
+            table["intercept"] = self.model.intercept
+        return table
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Trees, by the names of their arrays."""
+        return self.model.arrays() if isinstance(self.model, Trees) else {}
 
     def log_odds(self, features: Float) -> Float:
         """Log-odds that a repair is worth it: () for all features (n,), (m,) for (m, n)."""
-        own = features[..., [NAMES.index(name) for name in self.names]]
-        odds = own @ np.asarray(self.coefficients) + self.intercept
-        return np.asarray(odds, np.float32)
+        return self.model.sums(features[..., [NAMES.index(name) for name in self.names]])
 
     def bar(self, sensitivity: float) -> float:
         """The log-odds needed."""
@@ -139,58 +301,3 @@ class LinearJudge:
         """In [0, 1]; 0.5 just clears the bar."""
         margin = float(self.log_odds(features)) - self.bar(sensitivity)
         return float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
-
-
-def fit(
-    features: Float, worth: Float, weight: Float, strength: float = 1.0
-) -> tuple[tuple[float, ...], float]:
-    """Coefficients and intercept of a logistic regression on standardised features.
-
-    Args:
-        features: (m, len(NAMES)).
-        worth: (m,) 1 where the repair made the picture better, else 0.
-        weight: (m,) weight of each candidate.
-        strength: of the penalty on coefficients, per unit of mean weight.
-
-    Raises:
-        ValueError: all candidates are alike.
-    """
-    from scipy.optimize import minimize
-
-    if not len(worth) or worth.min() == worth.max():
-        raise ValueError("a judge needs candidates worth repairing and others")
-    centre, spread = features.mean(0), features.std(0) + 1e-6
-    x = (features - centre) / spread
-    x = np.concatenate((x, np.ones((len(x), 1))), 1).astype(np.float64)
-    sign, share = 2.0 * worth - 1, weight / weight.mean()
-
-    def loss(c: Any) -> tuple[float, Any]:
-        margin = sign * (x @ c)
-        value = (share * np.logaddexp(0, -margin)).sum() + strength * (c[:-1] ** 2).sum() / 2
-        slope = -share * sign / (1 + np.exp(np.clip(margin, -500, 500)))
-        gradient = x.T @ slope
-        gradient[:-1] += strength * c[:-1]
-        return float(value), gradient
-
-    found = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").x
-    coefficients = found[:-1] / spread
-    return tuple(float(c) for c in coefficients), float(found[-1] - coefficients @ centre)
-
-
-def leave_one_out(
-    features: Float, worth: Float, weight: Float, groups: Sequence[str], strength: float = 1.0
-) -> Float:
-    """Log-odds of each candidate by a judge fitted on the other groups: float32 (m,).
-
-    Raises:
-        ValueError: fewer than two groups, or one holds all that is worth repairing.
-    """
-    names = np.asarray(groups)
-    odds = np.zeros(len(worth), np.float32)
-    if len(set(groups)) < 2:
-        raise ValueError("a judge needs candidates from two photographs or more")
-    for name in sorted(set(groups)):
-        own = names == name
-        judge = LinearJudge(*fit(features[~own], worth[~own], weight[~own], strength), ())
-        odds[own] = judge.log_odds(features[own])
-    return odds

@@ -145,6 +145,20 @@ def pick(values: Bytes, low: int, anchor: tuple[int, int]) -> NDArray[np.bool_]:
     return chosen
 
 
+def candidate_mask(values: Bytes, low: int, component: Component, relative: float = 0.0) -> Bytes:
+    """What would be repaired of a component: uint8 over its bounding box, 0 or `REPAIR`.
+
+    Args:
+        values: uint8, the score over the bounding box.
+        low: the threshold the component was found with.
+        component: the component.
+        relative: share of its greatest score that a pixel must reach.
+    """
+    least = max(low, int(np.ceil(relative * component.peak)))
+    chosen = pick(values, low, component.start) & (values >= least)
+    return REPAIR * chosen.view(np.uint8)
+
+
 def grow(mask: Bytes, radius: int) -> Bytes:
     """The mask with every pixel within `radius` (Euclidean, in pixels) of it added."""
     if radius < 1:

@@ -28,6 +28,8 @@ class TileContract:
         workspace: bytes of working memory for each pixel of a read window, for planning.
         parallel: may be called from several threads at once.
         grow: pixels by which the mask of an accepted component is widened before the repair.
+        relative: share of a component's own greatest score that the pixels of its mask reach; the
+            others of the component are left as they are. 0 takes all of it.
         needs: what it cannot work without, e.g. {"infrared"}.
     """
 
@@ -39,6 +41,7 @@ class TileContract:
     workspace: int = 64
     parallel: bool = True
     grow: int = 1
+    relative: float = 0.0
     needs: frozenset[str] = frozenset()
 
 
@@ -74,6 +77,16 @@ class ComponentJudge(Protocol):
         it ends with the image, and `crop.score` and `crop.fill` are there; the fill is only where
         there are candidates. Components at or above 0.5 are repaired.
         """
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A finder whose judge can be fitted, by the same figures of candidates that it judges by."""
+
+    margin: int
+
+    def features(self, crop: Tile, stats: FrameStats) -> Float:
+        """float32 (n,), the figures of a candidate; `crop` is as for a `ComponentJudge`."""
 
 
 @runtime_checkable

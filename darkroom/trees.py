@@ -86,7 +86,7 @@ class Trees:
             if np.array_equal(step, node):
                 # In order and in double precision, so that one and many give the same bits.
                 sums = np.add.reduce(self.value.take(node).astype(np.float64), axis=1)
-                return (sums + self.base[0]).astype(np.float32)
+                return np.asarray(sums + self.base[0], np.float32)
             node = step
 
 

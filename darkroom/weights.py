@@ -22,6 +22,7 @@ Tensors: TypeAlias = dict[str, NDArray[Any]]
 KEY = "darkroom"
 FORMAT = 1
 LONGEST_HEADER = 16 * 2**20
+JUDGE = "judge."  # begins the names of tensors that are the judge's, not the network's
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def save_weights(
 
     stored: Tensors = {}
     for name, array in tensors.items():
-        narrow = half and array.dtype == np.float32
+        # A judge's thresholds stay as they are: candidates must not change sides.
+        narrow = half and array.dtype == np.float32 and not name.startswith(JUDGE)
         with np.errstate(over="ignore"):  # what overflows is refused below
             stored[name] = np.ascontiguousarray(array, np.float16 if narrow else array.dtype)
     for name, array in stored.items():
@@ -156,7 +158,7 @@ def load_weights(path: Path, architecture: str | None = None) -> tuple[WeightsHe
 
 
 def fill_module(module: Any, tensors: Mapping[str, NDArray[Any]], origin: Path | str) -> None:
-    """Give a `torch.nn.Module` its weights; every name and shape must match.
+    """Give a `torch.nn.Module` its weights; every name and shape must match, the judge's aside.
 
     Raises:
         BackendError: they do not.
@@ -164,10 +166,16 @@ def fill_module(module: Any, tensors: Mapping[str, NDArray[Any]], origin: Path |
     import torch
 
     try:
-        module.load_state_dict({n: torch.from_numpy(a) for n, a in tensors.items()}, strict=True)
+        own = {n: torch.from_numpy(a) for n, a in tensors.items() if not n.startswith(JUDGE)}
+        module.load_state_dict(own, strict=True)
     except RuntimeError as error:
         first = " ".join(str(error).split())[:300]
         raise BackendError(f"{origin} does not fit the network: {first}") from error
+
+
+def judge_arrays(tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+    """Those of the tensors that are the judge's, by its own names for them."""
+    return {n.removeprefix(JUDGE): a for n, a in tensors.items() if n.startswith(JUDGE)}
 
 
 def tensor_digest(tensors: Mapping[str, NDArray[Any]]) -> str:

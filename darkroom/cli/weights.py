@@ -1,8 +1,9 @@
 """`darkroom weights`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -81,9 +82,29 @@ def calibrate(
         list[str] | None,
         typer.Option(help="Part to choose thresholds on. Repeatable. [default: val]"),
     ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(help="Families: a table with columns photo and family, or a pattern."),
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Use every Nth picture of the data set.")] = 1,
     judge: Annotated[
         bool, typer.Option("--judge/--no-judge", help="Fit a judge, or choose thresholds alone.")
     ] = True,
+    photographs: Annotated[
+        Path | None,
+        typer.Option(help="Folder of clean photographs to fit the judge on too, as the film."),
+    ] = None,
+    without: Annotated[
+        Path | None, typer.Option(help="List of photographs to leave out, one name a line.")
+    ] = None,
+    folds: Annotated[
+        Path | None,
+        typer.Option(help="Folder for weights files fitted without a fifth of the families each."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write. [default: FILE]")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that look at pictures.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the figures.")] = False,
     quiet: Quiet = False,
     as_json: TableAsJson = False,
@@ -91,22 +112,34 @@ def calibrate(
     """Choose thresholds, or fit the judge of candidates, and keep them in the file."""
     from darkroom.plugins.manager import installed
     from darkroom.training import calibrate as work
+    from darkroom.training.samples import photograph_files, read_names
 
+    left_out = read_names(without) if without else []
+    files = photograph_files(photographs, left_out) if photographs else []
     _, trainable = work.load_trainable(file, installed())
     with console.warnings(quiet):
-        pictures = work.load_pictures(data, part or ["val"], split, trainable)
+        pictures = work.load_pictures(data, part or ["val"], split, trainable)[::every]
+    kept: Mapping[str, Any] | None = None
+    paths: tuple[Path, ...] = ()
     if dry_run:
         sweep = work.measure(trainable, pictures, work.FINE)
     else:
-        groups = [p.family for p in pictures]
-        header, sweep = work.calibrate(file, file, pictures, installed(), groups, judged=judge)
-    kept = None if dry_run else header.calibration
+        groups = work.groups_of(pictures, group_by)
+        done = work.calibrate(
+            *(file, output or file, pictures, installed(), groups),
+            judged=judge,
+            photographs=files,
+            folds=folds,
+            workers=workers,
+        )
+        sweep, kept, paths = done.sweep, done.header.calibration, done.folds
     if as_json:
-        console.record({"figures": sweep, "calibration": kept})
+        names = [str(path) for path in paths]
+        console.record({"figures": sweep, "calibration": kept, "folds": names})
     if as_json or quiet:
         return
     names = list(next(iter(sweep.values())))
     rows = [[k, *(f"{figures[n]:.4f}" for n in names)] for k, figures in sweep.items()]
     console.table(("AT", *(n.upper() for n in names)), rows)
-    if kept is not None:
-        console.say(f"calibration: {kept}")
+    for path in (output or file, *paths) if kept is not None else ():
+        console.say(str(path))

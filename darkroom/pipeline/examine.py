@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from darkroom.geometry import Window
-from darkroom.mask import REPAIR, Component, ComponentRules, grow, pick
+from darkroom.mask import Component, ComponentRules, candidate_mask, grow
 from darkroom.options import CleanOptions
 from darkroom.pipeline.engine import calling, checked
 from darkroom.pipeline.paint import Marked
@@ -77,7 +77,7 @@ class Examiner:
         read = component.window.grow(self.margin)
         shape = np.zeros((read.height, read.width), np.uint8)
         inner = component.window.relative_to(read).slices
-        shape[inner] = REPAIR * pick(score, self.low, component.start).view(np.uint8)
+        shape[inner] = candidate_mask(score, self.low, component, self._contract.relative)
         if not (self._judge or self._refiner or self._one_sided):
             return self._grown(component, read, shape)
         tile = crop(read, shape)

@@ -1,26 +1,37 @@
 """Figures and thresholds of finished weights, on a part of a data set."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from darkroom.errors import BackendError, InputError
+from darkroom.judging import Judge
 from darkroom.pairs.find import find_parts
 from darkroom.pairs.read import Picture
+from darkroom.pairs.split import families
+from darkroom.pairs.split import photographs as photographs_of
 from darkroom.pairs.torch import PairDataset
-from darkroom.plugins.manager import Plugins
+from darkroom.plugins.manager import Plugins, load_object, make_options
+from darkroom.protocols import BackendSpec, Device, Measured, Restorer
 from darkroom.training.config import Recipe
-from darkroom.training.judge import MIDDLE, fit_judge, name_of
+from darkroom.training.judge import MIDDLE, Fitting, fit_judge, name_of
+from darkroom.training.proposals import Proposal, propose
+from darkroom.training.samples import Source, film_sources, photograph_sources
 from darkroom.training.session import make_trainable
 from darkroom.training.trainable import CLEAN, DAMAGED, JudgedTrainable, Trainable, channels_of
 from darkroom.training.validate import Figures, merit, restored, validate
-from darkroom.weights import WeightsHeader, fill_module, load_weights, save_weights
+from darkroom.weights import JUDGE, WeightsHeader, fill_module, load_weights, save_weights
 
 LOWS = (0.3, 0.5, 0.7)
 HIGHS = (0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
@@ -74,6 +85,35 @@ def load_pictures(
     return pictures
 
 
+def groups_of(pictures: Sequence[Picture], group_by: str | None) -> list[str]:
+    """What each picture belongs together with: as `darkroom.pairs.split.families` has it.
+
+    Raises:
+        UsageError: `group_by` says nothing of any picture.
+        InputError: it is a table that cannot be read.
+    """
+    if group_by is None:
+        return [p.family or p.name for p in pictures]
+    photo = photographs_of(p.name for p in pictures)
+    family = families(photo.values(), group_by)
+    return [family[photo[p.name]] for p in pictures]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What calibration came to.
+
+    Attributes:
+        header: as written with the weights.
+        sweep: figures at every pair of thresholds or sensitivity tried.
+        folds: weights files whose judges were fitted without some groups each.
+    """
+
+    header: WeightsHeader
+    sweep: dict[str, Figures]
+    folds: tuple[Path, ...] = ()
+
+
 def calibrate(
     path: Path,
     output: Path,
@@ -82,7 +122,11 @@ def calibrate(
     groups: Sequence[str] | None = None,
     *,
     judged: bool = True,
-) -> tuple[WeightsHeader, dict[str, Figures]]:
+    photographs: Sequence[Path] = (),
+    folds: Path | None = None,
+    workers: int = 1,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> Calibrated:
     """Choose thresholds anew, or fit a judge, and write them with the weights.
 
     Args:
@@ -92,9 +136,11 @@ def calibrate(
         plugins: where networks come from.
         groups: of each picture, what belongs together; its name by default.
         judged: whether a network that can have a judge gets one.
-
-    Returns:
-        The new header, and the figures at every pair of thresholds or sensitivity tried.
+        photographs: files of clean ones, which a judge is fitted on too.
+        folds: folder for weights files with judges that were fitted without a fifth of the groups
+            each; their calibration lists those as `without`.
+        workers: processes that look at pictures for a judge.
+        advance: told the pictures done and in all.
 
     Raises:
         BackendError: the file is broken, no plugin knows the architecture, or the pictures show
@@ -102,39 +148,120 @@ def calibrate(
         OutputError: nothing can be written.
     """
     header, trainable = load_trainable(path, plugins)
-    calibration, sweep, chosen = decide(trainable, pictures, groups, judged=judged)
-    header = replace(
-        header, calibration=calibration, metrics=sweep[chosen] | {"pictures": len(pictures)}
-    )
     tensors = {n: t.numpy() for n, t in trainable.module.state_dict().items()}
-    return save_weights(output, tensors, header), sweep
-
-
-def decide(
-    trainable: Trainable,
-    pictures: Sequence[Picture],
-    groups: Sequence[str] | None = None,
-    *,
-    judged: bool = True,
-) -> tuple[dict[str, Any], dict[str, Figures], str]:
-    """How scores become decisions: (calibration, figures by name, the name to quote).
-
-    Raises:
-        BackendError: the pictures show too little to fit a judge on.
-    """
+    groups = groups or [p.name for p in pictures]
     if not (judged and isinstance(trainable, JudgedTrainable)):
-        sweep = measure(trainable, pictures, FINE)
-        chosen = min(sweep, key=lambda name: merit(sweep[name]))
-        return dict(trainable.calibrate(sweep)), sweep, chosen
-    low = trainable.candidates_from
+        calibration, sweep, chosen = choose_thresholds(trainable, pictures)
+        header = _with(header, calibration, sweep[chosen], pictures)
+        return Calibrated(save_weights(output, tensors, header), sweep)
+    low, high = trainable.candidates
+    calibration = {"thresholds": [[0.0, low, high], [100.0, low, high]]}
+    with TemporaryDirectory() as folder:
+        bare = Path(folder) / "network.safetensors"
+        save_weights(bare, tensors, replace(header, calibration=calibration))
+        sources = film_sources(pictures, groups) + photograph_sources(photographs)
+        proposals = []
+        for proposal in look(Looker.of(bare, trainable, plugins), sources, workers):
+            proposals.append(proposal)
+            advance(len(proposals), len(sources))
     try:
-        judge, sweep = fit_judge(trainable, pictures, groups or [p.name for p in pictures], low)
+        judge, apart, sweep = fit_judge(Fitting(proposals, trainable.relative))
     except ValueError as error:
         raise BackendError(
             str(error), hint="Give more pictures, or choose thresholds (--no-judge)."
         ) from error
-    table = [[0.0, low, low], [100.0, low, low]]
-    return {"thresholds": table, "judge": judge.table()}, sweep, name_of(MIDDLE)
+
+    def save(target: Path, chosen: Judge, **more: Any) -> WeightsHeader:
+        table = calibration | {"judge": chosen.table()} | more
+        arrays = {JUDGE + name: array for name, array in chosen.arrays().items()}
+        own = _with(header, table, sweep[name_of(MIDDLE)], pictures)
+        return save_weights(target, tensors | arrays, own)
+
+    files = []
+    if folds is not None:
+        folds.mkdir(parents=True, exist_ok=True)
+        for number, (without, fitted) in enumerate(apart, 1):
+            files.append(folds / f"{output.stem}-fold{number}{output.suffix}")
+            save(files[-1], fitted, without=without)
+    return Calibrated(save(output, judge), sweep, tuple(files))
+
+
+def _with(
+    header: WeightsHeader,
+    calibration: Mapping[str, Any],
+    figures: Figures,
+    pictures: Sequence[Picture],
+) -> WeightsHeader:
+    return replace(header, calibration=calibration, metrics=figures | {"pictures": len(pictures)})
+
+
+def choose_thresholds(
+    trainable: Trainable, pictures: Sequence[Picture]
+) -> tuple[dict[str, Any], dict[str, Figures], str]:
+    """Thresholds without a judge: (calibration, figures by name, the name to quote)."""
+    sweep = measure(trainable, pictures, FINE)
+    chosen = min(sweep, key=lambda name: merit(sweep[name]))
+    return dict(trainable.calibrate(sweep)), sweep, chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """Proposes candidates with the backend that the weights are for, loaded once a process.
+
+    Attributes:
+        weights: file of the network, with the thresholds of candidates.
+        limits: those thresholds.
+        relative: see `darkroom.protocols.TileContract`.
+        backend: "package.module:callable" and class of options, of the backend.
+    """
+
+    weights: Path
+    limits: tuple[float, float]
+    relative: float
+    backend: BackendSpec
+
+    @classmethod
+    def of(cls, weights: Path, trainable: JudgedTrainable, plugins: Plugins) -> "Looker":
+        """For the backend that has the architecture's name.
+
+        Raises:
+            BackendError: there is none.
+        """
+        spec = plugins.backend(trainable.architecture, ("restorer",))
+        return cls(weights, trainable.candidates, trainable.relative, spec)
+
+    def __call__(self, source: Source) -> Proposal:
+        """The candidates of one picture."""
+        return propose(_finder(self.backend, self.weights), source(), self.limits, self.relative)
+
+
+@cache
+def _finder(spec: BackendSpec, weights: Path) -> Restorer:
+    """The backend with those weights, which measures candidates.
+
+    Raises:
+        BackendError: it cannot measure them.
+    """
+    options = make_options(spec, {"weights": str(weights)})
+    finder = load_object(spec.factory)(options, device=Device("cpu"))
+    if not (isinstance(finder, Restorer) and isinstance(finder, Measured)):
+        raise BackendError(f"backend {spec.name!r} does not measure candidates for a judge")
+    return finder
+
+
+def look(looker: Looker, sources: Sequence[Source], workers: int) -> Iterator[Proposal]:
+    """Proposals for each sample in turn."""
+    if workers < 2:
+        yield from map(looker, sources)
+        return
+    context = get_context("spawn")  # a forked torch may wait for threads that are not there
+    with ProcessPoolExecutor(workers, context, _one_thread) as pool:
+        yield from pool.map(looker, sources, chunksize=4)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def measure(

@@ -1,167 +1,199 @@
-"""Fitting the judge of a network's candidates on held-out pictures.
+"""Fitting the judge of a network's candidates on pictures whose damage is known.
 
-Every component of the score is repaired on its own and weighed: did the picture come nearer to
-its truth? The figures reported are those of judges fitted without the photograph they judge.
+Every candidate is repaired on its own and weighed: did the picture come nearer to its truth? The
+figures reported are those of judges fitted without the family that they judge.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
-from darkroom.damage.difference import DAMAGED, EIGHT, LEVELS, MIN_PIXELS
-from darkroom.judging import NAMES, LinearJudge, component_features, fit, leave_one_out
-from darkroom.pairs.read import Picture
-from darkroom.scan import luminance
-from darkroom.training.trainable import Trainable
-from darkroom.training.validate import (
-    FALSE_CHANGE,
-    FALSE_SIZE,
-    NEAR,
-    Figures,
-    Tally,
-    restored,
-    tally,
-)
-
-Float: TypeAlias = NDArray[np.float32]
+from darkroom.judging import Judge
+from darkroom.scan import Float
+from darkroom.training.boosting import fit_trees
+from darkroom.training.proposals import Proposal
+from darkroom.training.validate import Figures
 
 FALSE_ALARMS = ((0.0, 0.5), (25.0, 1.5), (50.0, 3.0), (75.0, 8.0), (100.0, 20.0))
-"""Sensitivity and the most false alarms a megapixel it may cost on the pictures fitted on."""
+"""Sensitivity and the most false alarms a megapixel that it may cost on film."""
+CLEAN_ALARMS = ((0.0, 0.1), (25.0, 0.25), (50.0, 0.5), (75.0, 2.0), (100.0, 8.0))
+"""The same on clean photographs, where any were given: there, none is a speck that was left."""
 
 MIDDLE = 50.0
 BARS = 60  # tried for the middle of the scale
 FLOOR = 20.0  # levels; weight of a candidate that hardly matters
+FOLDS = 5
+CLEAN_SHARE = 0.5  # weight of all clean photographs, and of all modelled damage, in that of film
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """What a network proposes for a picture.
+class Fitting:
+    """Candidates of many pictures, as a judge is fitted on them.
 
     Attributes:
-        picture: the pair.
-        labels: int32 (H, W), the number of the component a pixel is in, 0 for none.
-        fill: float32 of the picture's shape, in levels, whole numbers.
-        features: float32 (m, n) of components 1 to m.
-        gain: float32 (m,) squared error that repairing each takes away.
-        false: bool (m,), whether a repair would count as a false alarm.
+        proposals: of each picture.
+        relative: for the judge's masks.
     """
 
-    picture: Picture
-    labels: NDArray[np.int32]
-    fill: Float
-    features: Float
-    gain: Float
-    false: NDArray[np.bool_]
+    proposals: Sequence[Proposal]
+    relative: float
 
-    def repaired(self, accepted: NDArray[np.bool_]) -> Tally:
-        """The figures with the accepted components repaired."""
-        chosen = np.concatenate(([False], accepted))[self.labels]
-        if self.fill.ndim == 3:
-            chosen = chosen[..., None]
-        return tally(self.picture, np.where(chosen, self.fill, self.picture.scan))
+    def fold_of(self) -> dict[str, int]:
+        """The fold of each group: the largest first, each where the fewest pictures are."""
+        size: dict[str, int] = {}
+        for p in self.proposals:
+            size[p.group] = size.get(p.group, 0) + 1
+        folds = min(FOLDS, len(size))
+        taken, found = [0] * folds, {}
+        for group in sorted(size, key=lambda g: (-size[g], g)):
+            found[group] = int(np.argmin(taken))
+            taken[found[group]] += size[group]
+        return found
+
+    def judge(self, bars: tuple[tuple[float, float], ...], without: Iterable[str] = ()) -> Judge:
+        """A judge fitted on all groups but some.
+
+        Raises:
+            ValueError: too few candidates, or all alike.
+        """
+        left_out = set(without)
+        own = [p for p in self.proposals if p.group not in left_out and len(p.gain)]
+        if not own:
+            raise ValueError("a judge needs candidates worth repairing and others")
+        gain = np.concatenate([p.gain for p in own])
+        features = np.concatenate([p.features for p in own])
+        trees = fit_trees(features, (gain > 0).astype(np.int64), weights(own))
+        return Judge(trees, bars, relative=self.relative)
+
+    def unseen_odds(self) -> list[Float]:
+        """Log-odds of each picture's candidates, by judges fitted without its group's fold.
+
+        Raises:
+            ValueError: fewer than two groups, or one fold holds all that is worth repairing.
+        """
+        fold = self.fold_of()
+        if len(fold) < 2:
+            raise ValueError("a judge needs candidates from two photographs or more")
+        odds: list[Float] = [np.zeros(0, np.float32)] * len(self.proposals)
+        for number in sorted(set(fold.values())):
+            judge = self.judge(((MIDDLE, 0.0),), [g for g in fold if fold[g] == number])
+            for i, p in enumerate(self.proposals):
+                if fold[p.group] == number and len(p.gain):
+                    odds[i] = judge.log_odds(p.features)
+        return odds
 
 
-def propose(trainable: Trainable, picture: Picture, low: float) -> Proposal:
-    """Components of the score at or above `low`, each weighed on its own.
+def weights(proposals: Sequence[Proposal]) -> NDArray[np.float64]:
+    """The weight of each candidate: by what it can gain or spoil, and by what shows it.
 
-    Args:
-        trainable: the network, in evaluation mode.
-        picture: the pair.
-        low: threshold of the score.
+    No photograph of starlight may outweigh all faces: those that are clean or have modelled damage
+    count for no more than twice the mean of their kind, and their kind for `CLEAN_SHARE` of film.
     """
-    score, fill = restored(trainable, trainable.module, picture, torch.device("cpu"))
-    score = (np.rint(score * 255) / 255).astype(np.float32)  # as the pipeline keeps it
-    fill = np.rint(fill * LEVELS).clip(0, LEVELS).astype(np.float32)
-    labels, _ = ndi.label(score >= low, EIGHT)
-    scan, truth = picture.scan, picture.truth
-    change = luminance(np.atleast_3d(scan - fill).astype(np.float32))
-    error, left = (((p - truth) ** 2).reshape(*labels.shape, -1).mean(2) for p in (scan, fill))
-    mask = np.zeros(labels.shape, np.uint8)
-    near = ndi.binary_dilation(picture.state == DAMAGED, EIGHT, iterations=NEAR)
-    features, gain, false, kept = [], [], [], np.zeros_like(labels)
-    for number, box in enumerate(ndi.find_objects(labels), 1):
-        own = labels[box] == number
-        if own.sum() < MIN_PIXELS:
-            continue
-        mask[box][own] = 255
-        features.append(component_features(score, change / LEVELS, mask, low))
-        mask[box][own] = 0
-        gain.append(error[box][own].sum() - left[box][own].sum())
-        plain = own & (np.abs(change[box]) >= FALSE_CHANGE)
-        false.append(plain.sum() >= FALSE_SIZE and not near[box][plain].any())
-        kept[box][own] = len(gain)
-    return Proposal(
-        picture,
-        kept.astype(np.int32),
-        fill,
-        np.array(features, np.float32).reshape(len(gain), len(NAMES)),
-        np.array(gain, np.float32),
-        np.array(false, bool),
-    )
+    own = [np.sqrt(np.abs(p.gain)).astype(np.float64) + FLOOR for p in proposals]
+    total = {"film": 0.0, "clean": 0.0, "modelled": 0.0}
+    for kind in total:
+        members = [i for i, p in enumerate(proposals) if p.kind == kind]
+        if kind != "film" and members:
+            mean = np.mean([own[i].sum() for i in members])
+            for i in members:
+                own[i] *= min(1.0, 2 * mean / own[i].sum())
+        total[kind] = sum(own[i].sum() for i in members)
+    if total["film"]:
+        for i, p in enumerate(proposals):
+            if p.kind != "film":
+                own[i] *= CLEAN_SHARE * total["film"] / total[p.kind]
+    return np.concatenate(own)
 
 
-def fit_judge(
-    trainable: Trainable, pictures: Sequence[Picture], groups: Sequence[str], low: float
-) -> tuple[LinearJudge, dict[str, Figures]]:
+def fit_judge(fitting: Fitting) -> tuple[Judge, list[tuple[list[str], Judge]], dict[str, Figures]]:
     """Fit a judge and its bars.
 
-    Args:
-        trainable: the network, in evaluation mode.
-        pictures: what it is fitted on; none that figures are reported for.
-        groups: of each picture, what belongs together; judges are tried on other groups than
-            they were fitted on.
-        low: threshold of the score from which a pixel belongs to a candidate.
-
     Returns:
-        The judge fitted on all, and "sensitivity S" -> figures of judges fitted without the
-        group they judge.
+        The judge fitted on all; for each fold, the groups left out and the judge fitted without
+        them, with the same bars; and "sensitivity S" -> figures of those.
 
     Raises:
         ValueError: too few candidates, or all of one group.
     """
-    proposals = [propose(trainable, p, low) for p in pictures]
-    features = np.concatenate([p.features for p in proposals])
-    gain = np.concatenate([p.gain for p in proposals])
-    false = np.concatenate([p.false for p in proposals])
-    names = [g for p, g in zip(proposals, groups, strict=True) for _ in p.gain]
-    worth, weight = (gain > 0).astype(np.float32), np.sqrt(np.abs(gain)) + FLOOR
-    odds = leave_one_out(features, worth, weight, names)
-    megapixels = sum(p.state.size for p in pictures) / 1e6
-    bars = choose_bars(odds, gain, false, megapixels)
-    ends = np.cumsum([len(p.gain) for p in proposals])
-    figures: dict[str, Figures] = {}
-    for sensitivity, bar in bars:
-        total = Tally()
-        for proposal, own in zip(proposals, np.split(odds >= bar, ends[:-1]), strict=True):
-            total.add(proposal.repaired(own))
-        figures[name_of(sensitivity)] = total.figures()
-    coefficients, intercept = fit(features, worth, weight)
-    return LinearJudge(coefficients, intercept, bars), figures
+    odds = fitting.unseen_odds()
+    bars = choose_bars(odds, fitting.proposals)
+    fold, apart = fitting.fold_of(), []
+    for number in sorted(set(fold.values())):
+        without = sorted(g for g in fold if fold[g] == number)
+        apart.append((without, fitting.judge(bars, without)))
+    figures = {
+        name_of(s): figures_of(fitting.proposals, [o >= bar for o in odds]) for s, bar in bars
+    }
+    return fitting.judge(bars), apart, figures
+
+
+def figures_of(proposals: Sequence[Proposal], accepted: Sequence[NDArray[np.bool_]]) -> Figures:
+    """Those of film, with the accepted candidates repaired; and false alarms on clean pictures."""
+    pairs = list(zip(proposals, accepted, strict=True))
+    film = [(p, a) for p, a in pairs if p.kind == "film"] or pairs
+    error = sum(p.error for p, _ in film)
+    gained = sum(float(p.gain[a].sum()) for p, a in film)
+    by_group: dict[str, list[float]] = {}
+    for p, a in film:
+        sums = by_group.setdefault(p.group, [0.0, 0.0])
+        sums[0] += p.error
+        sums[1] += float(p.gain[a].sum())
+    left = [max(1 - g / e, 1e-3) for e, g in by_group.values() if e > 0]
+    found = {
+        "sse_ratio": 1 - gained / max(error, 1e-9),
+        "geometric": float(np.exp(np.mean(np.log(left)))) if left else 1.0,
+        "harm": sum(float(p.harm[a].sum()) for p, a in film)
+        / max(sum(p.damage for p, _ in film), 1e-9),
+        "visible": _visible(film),
+        "false_per_mp": _alarms(film),
+    }
+    if modelled := [(p, a) for p, a in pairs if p.kind == "modelled"]:
+        found["modelled_visible"] = _visible(modelled)
+    if clean := [(p, a) for p, a in pairs if p.kind == "clean"]:
+        found["clean_false_per_mp"] = _alarms(clean)
+    return found
+
+
+def _visible(pairs: Sequence[tuple[Proposal, NDArray[np.bool_]]]) -> float:
+    seen = sum(int(p.blobs.visible.sum()) for p, _ in pairs)
+    return sum(p.blobs.healed(a) for p, a in pairs) / max(seen, 1)
+
+
+def _alarms(pairs: Sequence[tuple[Proposal, NDArray[np.bool_]]]) -> float:
+    false = sum(int((p.false & a).sum()) for p, a in pairs)
+    return false / max(sum(p.pixels for p, _ in pairs) / 1e6, 1e-9)
 
 
 def choose_bars(
-    odds: Float, gain: Float, false: NDArray[np.bool_], megapixels: float
+    odds: Sequence[Float], proposals: Sequence[Proposal]
 ) -> tuple[tuple[float, float], ...]:
-    """The bar at each sensitivity of `FALSE_ALARMS`, never rising.
+    """The bar at each sensitivity, never rising: the lowest within what it may cost.
 
-    The middle of the scale takes the bar within its allowance that leaves the least error, the
-    others the lowest bar within theirs.
+    The middle of the scale takes the bar within its allowance that leaves the least error.
     """
-    wrong = np.sort(odds[false])[::-1]
+    pairs = list(zip(proposals, odds, strict=True))
+    every = np.concatenate(odds)
+    film = [(p, o) for p, o in pairs if p.kind != "clean"]
+    values = np.concatenate([o for _, o in film])
+    gain = np.concatenate([p.gain for p, _ in film])
     bars: list[tuple[float, float]] = []
-    for sensitivity, most in FALSE_ALARMS:
-        allowed = int(most * megapixels)
-        bar = float(wrong[allowed]) + 1e-4 if allowed < len(wrong) else float(odds.min())
+    for (sensitivity, most), (_, clean) in zip(FALSE_ALARMS, CLEAN_ALARMS, strict=True):
+        bar = max(float(every.min()), _lowest(pairs, "film", most), _lowest(pairs, "clean", clean))
         if sensitivity == MIDDLE:
-            tried = np.linspace(bar, float(np.quantile(odds, 0.99)), BARS)
-            bar = float(max(tried, key=lambda b: float(gain[odds >= b].sum())))
+            tried = np.linspace(bar, max(bar, float(np.quantile(every, 0.99))), BARS)
+            bar = float(max(tried, key=lambda b: float(gain[values >= b].sum())))
         bars.append((sensitivity, min(bar, bars[-1][1]) if bars else bar))
     return tuple(bars)
+
+
+def _lowest(pairs: Sequence[tuple[Proposal, Float]], kind: str, most: float) -> float:
+    """The lowest bar that lets through at most `most` false alarms a megapixel of a kind."""
+    own = [(p, o) for p, o in pairs if p.kind == kind]
+    wrong = np.sort(np.concatenate([o[p.false] for p, o in own])) if own else np.zeros(0)
+    allowed = int(most * sum(p.pixels for p, _ in own) / 1e6)
+    return float(wrong[::-1][allowed]) + 1e-4 if allowed < len(wrong) else -np.inf
 
 
 def name_of(sensitivity: float) -> str:

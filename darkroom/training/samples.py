@@ -6,9 +6,11 @@ dark dust, colour and every kind of grain.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -16,14 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage as ndi
 
-from darkroom.damage.lookalikes import SUFFIXES
+from darkroom.damage.difference import DAMAGED, LEVELS
 from darkroom.damage.model import DamageModel, apply
 from darkroom.errors import InputError
+from darkroom.pairs.folders import pictures
+from darkroom.pairs.read import Picture
 from darkroom.scan import Float
-from darkroom.training.data import LEVELS, Picture
-from darkroom.training.trainable import DAMAGED
 
-SIDE = 384
+SIDE = 320  # of the crops of photographs
 DPI = (1000.0, 1500.0, 2000.0, 2700.0, 3200.0, 4000.0)
 SHARP_UP_TO = 2000.0  # pixels per inch; photographs are enlarged to look as finer scans do
 GRAIN = (1.0, 10.0)  # levels, standard deviation in the mid-tones
@@ -44,7 +46,8 @@ class Sample:
         truth: the same without damage.
         damaged: bool (H, W).
         dpi: pixels per inch, or None.
-        clean: nothing of it is damaged, and all that is found is a false alarm.
+        kind: "film", "modelled" (damage on a photograph) or "clean" (a photograph as it is, in
+            which all that is found is a false alarm).
     """
 
     name: str
@@ -53,17 +56,35 @@ class Sample:
     truth: Float
     damaged: NDArray[np.bool_]
     dpi: float | None = None
-    clean: bool = False
+    kind: str = "film"
 
 
-def film_samples(pictures: Sequence[Picture], groups: Sequence[str]) -> Iterator[Sample]:
+Source: TypeAlias = Callable[[], Sample]
+"""Makes a sample where it is needed; may be sent to another process."""
+
+
+def film_sources(pictures: Sequence[Picture], groups: Sequence[str]) -> list[Source]:
     """Hand-retouched film as samples."""
-    for picture, group in zip(pictures, groups, strict=True):
-        scan, truth = (
-            np.ascontiguousarray(p[..., None] / LEVELS, np.float32)
-            for p in (picture.scan, picture.truth)
-        )
-        yield Sample(picture.name, group, scan, truth, picture.state == DAMAGED)
+    return [partial(_film, *pair) for pair in zip(pictures, groups, strict=True)]
+
+
+def photograph_sources(files: Sequence[Path], seed: int = 0) -> list[Source]:
+    """Two samples of each photograph: a crop as it is, and one as a damaged scan.
+
+    What becomes of a photograph follows from its name and the seed. Making one raises `InputError`
+    where the file cannot be read.
+    """
+    return [partial(make, path, seed) for path in files for make in (_clean, _damaged)]
+
+
+def _film(picture: Picture, group: str) -> Sample:
+    scan, truth = (
+        np.ascontiguousarray(np.atleast_3d(p) / LEVELS, np.float32)
+        for p in (picture.scan, picture.truth)
+    )
+    if (scan == scan[..., :1]).all() and (truth == truth[..., :1]).all():
+        scan, truth = scan[..., :1], truth[..., :1]  # grey, shown to a network as colour
+    return Sample(picture.name, group, scan, truth, picture.state == DAMAGED)
 
 
 def photograph_files(folder: Path, without: Sequence[str] = ()) -> list[Path]:
@@ -76,51 +97,53 @@ def photograph_files(folder: Path, without: Sequence[str] = ()) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    found = sorted(
-        p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES and p.stem not in set(without)
-    )
+    left_out = set(without)
+    found = [p for p in pictures(folder, also=(".webp",)) if p.stem not in left_out]
     if not found:
         raise InputError(f"{folder}: no photograph in it")
     return found
 
 
-def photograph_samples(files: Sequence[Path], seed: int = 0) -> Iterator[Sample]:
-    """Two samples of each photograph: a crop as it is, and one as a damaged scan.
-
-    What becomes of a photograph follows from its name and the seed. Those smaller than `SIDE`
-    pixels are left out.
+def read_names(path: Path) -> list[str]:
+    """The names of a list, one a line.
 
     Raises:
-        InputError: one cannot be read.
+        InputError: it cannot be read.
     """
-    for path in files:
-        digest = hashlib.sha256(f"{seed}:{path.name}".encode()).hexdigest()
-        rng = np.random.default_rng(int(digest[:15], 16))
-        picture = _read(path)
-        if min(picture.shape[:2]) < SIDE:
-            continue
-        crop = _crop(picture, SIDE, rng)
-        nothing = np.zeros(crop.shape[:2], bool)
-        yield Sample(path.name, path.stem, crop, crop, nothing, clean=True)
-        yield _damaged(path, picture, rng)
+    try:
+        return path.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
 
 
-def _damaged(path: Path, picture: Float, rng: np.random.Generator) -> Sample:
+def _clean(path: Path, seed: int) -> Sample:
+    crop = _crop(_read(path), SIDE, _rng(path, seed, "clean"))
+    return Sample(path.name, path.stem, crop, crop, np.zeros(crop.shape[:2], bool), kind="clean")
+
+
+def _damaged(path: Path, seed: int) -> Sample:
+    rng = _rng(path, seed, "modelled")
     dpi = float(rng.choice(DPI))
     larger = max(1.0, dpi / SHARP_UP_TO)
-    truth = _crop(picture, int(np.ceil(SIDE / larger)), rng)
+    truth = _crop(_read(path), int(np.ceil(SIDE / larger)), rng)
     if larger > 1:
-        truth = cv2.resize(truth, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+        size = tuple(min(SIDE, round(n * larger)) for n in truth.shape[1::-1])
+        truth = cv2.resize(truth, size, interpolation=cv2.INTER_CUBIC).clip(0, 1)
     if rng.random() < 0.5:
         truth = truth.mean(axis=2, keepdims=True)
     truth = _grained(truth, rng)
-    polarity = "bright" if rng.random() < 0.5 else "dark"
-    model = DamageModel.load(polarity=polarity)
-    model = DamageModel(model.table, AMOUNT, model.polarity).draw_amount(rng)
-    damage = model.sample(SIDE, SIDE, dpi, int(rng.integers(2**31)))
+    model = DamageModel.load(polarity="bright" if rng.random() < 0.5 else "dark")
+    model = replace(model, amount=AMOUNT).draw_amount(rng)
+    height, width = truth.shape[:2]
+    damage = model.sample(width, height, dpi, int(rng.integers(2**31)))
     scan = np.clip(apply(truth, damage)[0], 0, 1).astype(np.float32)
     hit = np.abs(scan - truth).max(axis=2) > PLAIN
-    return Sample(f"{path.name}, damaged", path.stem, scan, truth, hit, dpi)
+    return Sample(f"{path.name}, damaged", path.stem, scan, truth, hit, dpi, "modelled")
+
+
+def _rng(path: Path, seed: int, kind: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}:{kind}:{path.name}".encode()).hexdigest()
+    return np.random.default_rng(int(digest[:15], 16))
 
 
 def _grained(picture: Float, rng: np.random.Generator) -> Float:
@@ -134,11 +157,12 @@ def _grained(picture: Float, rng: np.random.Generator) -> Float:
     own = np.sqrt(1 - COMMON**2) * noise[..., 1:]
     tone = 0.4 + 2.4 * picture * (1 - picture)
     grained = picture + strength * tone * (COMMON * noise[..., :1] + own)
-    return np.clip(grained, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(grained, 0, 1), np.float32)
 
 
 def _crop(picture: Float, side: int, rng: np.random.Generator) -> Float:
-    y, x = (int(rng.integers(0, n - side + 1)) for n in picture.shape[:2])
+    """A square of the picture, or as much as there is."""
+    y, x = (int(rng.integers(0, max(n - side, 0) + 1)) for n in picture.shape[:2])
     return np.ascontiguousarray(picture[y : y + side, x : x + side])
 
 

@@ -96,10 +96,14 @@ class JudgedTrainable(Protocol):
     """A trainable whose backend lets a judge decide on each component (`darkroom.judging`).
 
     Attributes:
-        candidates_from: score from which a pixel belongs to a candidate.
+        architecture: the backend of that name judges.
+        candidates: score that every pixel of a candidate reaches, and that one of them does.
+        relative: share of its own greatest score that a pixel of a candidate's mask reaches.
     """
 
-    candidates_from: float
+    architecture: str
+    candidates: tuple[float, float]
+    relative: float
 
 
 @runtime_checkable

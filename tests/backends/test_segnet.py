@@ -14,7 +14,7 @@ from torch import nn
 
 from darkroom.cli.main import main
 from darkroom.errors import BackendError, InputError, UsageError
-from darkroom.judging import NAMES, LinearJudge
+from darkroom.judging import NAMES, Judge, Linear
 from darkroom.options import CleanOptions, MachineOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.detect import quantise
@@ -329,7 +329,7 @@ def test_composite_changes_nothing_outside_its_mask(weights, rng, channels, dtyp
 def test_the_judge_that_comes_with_the_weights_decides(network, tmp_path, rng):
     """One that accepts repairs only of what is too bright."""
     coefficients = [100.0 if name == "change_signed" else 0.0 for name in NAMES]
-    judge = LinearJudge(tuple(coefficients), 0.0, ((0.0, 0.0),))
+    judge = Judge(Linear(np.array(coefficients, np.float32), 0.0), ((0.0, 0.0),))
     calibration = {"thresholds": [[50.0, 0.5, 0.6]], "judge": judge.table()}
     image = picture(rng, 150, 210)
     image[90:94, 100:103] = 0

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
+from darkroom.judging import SURROUNDINGS, Judge, candidate_features
 from darkroom.precision import check_precision, computing
 from darkroom.protocols import Device, Provenance, Restoration, TileContract
-from darkroom.scan import Float, FrameStats, Tile, luminance, reflect
-from darkroom.weights import fill_module, load_weights, read_header
+from darkroom.scan import Float, FrameStats, Tile, reflect
+from darkroom.weights import fill_module, judge_arrays, load_weights, read_header
 from darkroom_backends.segnet.calibration import read_table, thresholds
 from darkroom_backends.segnet.levels import BRIGHTEST, expectation, judge_levels, likeliest
 from darkroom_backends.segnet.model import GROW, STRIDE, SegNet, SegNetConfig
@@ -86,6 +86,7 @@ class SegNetRestorer:
             workspace=workspace(self.module.config),
             parallel=False,
             grow=GROW,
+            relative=self._judge.relative if self._judge else 0.0,
         )
 
     def thresholds(self, sensitivity: float) -> tuple[float, float]:
@@ -95,13 +96,15 @@ class SegNetRestorer:
     margin = SURROUNDINGS
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
-        """By the scores of the component and the change its repair makes in luminance."""
+        """By the component, the change its repair makes, and what is around."""
         if self._judge is None:
             return 1.0
+        return self._judge.confidence(self.features(crop, stats), sensitivity)
+
+    def features(self, crop: Tile, stats: FrameStats) -> Float:
+        """See `darkroom.judging.candidate_features`."""
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        change = luminance(crop.image - crop.fill)
-        features = component_features(crop.score, change, crop.mask, self._low)
-        return self._judge.confidence(features, sensitivity)
+        return candidate_features(crop.image, crop.fill, crop.score, crop.mask, self._low)
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
         """Scores and fills of the tiles' cores; around them the score is 0."""
@@ -206,7 +209,7 @@ def weights_file(options: SegNetOptions) -> Path:
     return shipped
 
 
-def load_network(path: Path) -> tuple[SegNet, list[list[float]], LinearJudge | None]:
+def load_network(path: Path) -> tuple[SegNet, list[list[float]], Judge | None]:
     """The network of a weights file, ready for use, its thresholds, and its judge if it has one.
 
     Raises:
@@ -217,7 +220,7 @@ def load_network(path: Path) -> tuple[SegNet, list[list[float]], LinearJudge | N
         module = SegNet(SegNetConfig(**header.config))
         table = read_table(header.calibration)
         judge = header.calibration.get("judge")
-        judge = LinearJudge.of(judge) if judge else None
+        judge = Judge.of(judge, judge_arrays(tensors)) if judge else None
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BackendError(f"{path}: the header describes no such network: {error}") from error
     fill_module(module, tensors, path)

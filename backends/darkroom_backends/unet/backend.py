@@ -17,11 +17,11 @@ from torch.nn import functional as F
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import SURROUNDINGS, LinearJudge, component_features
+from darkroom.judging import SURROUNDINGS, Judge, candidate_features
 from darkroom.precision import check_precision, computing
 from darkroom.protocols import Device, Provenance, Restoration, TileContract
-from darkroom.scan import Float, FrameStats, Tile, luminance
-from darkroom.weights import fill_module, load_weights, read_header
+from darkroom.scan import Float, FrameStats, Tile
+from darkroom.weights import fill_module, judge_arrays, load_weights, read_header
 from darkroom_backends.unet.calibration import DEFAULT, thresholds
 from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig, fill
 
@@ -83,6 +83,7 @@ class UNetRestorer:
             workspace=BYTES_PER_PIXEL,
             parallel=False,
             grow=GROW,
+            relative=self._judge.relative if self._judge else 0.0,
         )
 
     def thresholds(self, sensitivity: float) -> tuple[float, float]:
@@ -98,19 +99,21 @@ class UNetRestorer:
         return self._scale or (2 if (stats.dpi or 0.0) >= FINE else 1)
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
-        """By the score of the component and the change its repair makes in luminance."""
+        """By the component, the change its repair makes, and what is around."""
         if self._judge is None:
             return 1.0
+        return self._judge.confidence(self.features(crop, stats), sensitivity)
+
+    def features(self, crop: Tile, stats: FrameStats) -> Float:
+        """See `darkroom.judging.candidate_features`."""
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        change = luminance(crop.image - crop.fill)
         scale = self._scale_for(stats)
         # As large as the network saw it; of something tiny, all there is.
         step = scale if crop.mask[::scale, ::scale].any() else 1
-        seen = slice(None, None, step)
-        features = component_features(
-            crop.score[seen, seen], change[seen, seen], crop.mask[seen, seen], self._low
+        seen = slice(None, None, step), slice(None, None, step)
+        return candidate_features(
+            *(crop.image[seen], crop.fill[seen], crop.score[seen], crop.mask[seen]), self._low
         )
-        return self._judge.confidence(features, sensitivity)
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
         """Scores and fills of tiles of equal size."""
@@ -188,7 +191,7 @@ def weights_file(options: UNetOptions) -> Path:
 
 def load_network(
     path: Path,
-) -> tuple[GatedUNet, Sequence[Sequence[float]], LinearJudge | None]:
+) -> tuple[GatedUNet, Sequence[Sequence[float]], Judge | None]:
     """The network of a weights file, ready for use, its thresholds, and its judge if it has one.
 
     Raises:
@@ -204,7 +207,7 @@ def load_network(
         if not table or any(len(row) != 3 for row in table):
             raise ValueError("malformed calibration")
         judge = header.calibration.get("judge")
-        judge = LinearJudge.of(judge) if judge else None
+        judge = Judge.of(judge, judge_arrays(tensors)) if judge else None
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BackendError(f"{path}: the header describes no such network: {error}") from error
     fill_module(module, tensors, path)

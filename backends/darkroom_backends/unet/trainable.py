@@ -26,7 +26,8 @@ class UNetTrainable:
     architecture = "unet"
     multiple_of = STRIDE
     grow = GROW
-    candidates_from = 0.5
+    candidates = (0.04, 0.15)
+    relative = 0.3
 
     def __init__(self, options: UNetConfig | None = None) -> None:
         self.module = GatedUNet(options)
