@@ -44,24 +44,18 @@ def test_arrays_that_are_no_trees_are_refused():
 
 def test_fitted_trees_say_what_scikit_learn_says_and_one_at_a_time_the_same(rng):
     ensemble = pytest.importorskip("sklearn.ensemble")
-    from darkroom.training.boosting import LEAVES, RATE, fit_trees
+    from darkroom.training.boosting import SHAPE, fit_trees
 
-    features = rng.normal(0, 1, (600, 5)).astype(np.float32)
-    worth = (features[:, 0] * features[:, 1] + 0.3 * rng.normal(0, 1, 600) > 0).astype(int)
-    weight = rng.uniform(1, 5, 600)
-    trees = fit_trees(features, worth, weight, rounds=30)
-    model = ensemble.HistGradientBoostingClassifier(
-        max_iter=30,
-        max_leaf_nodes=LEAVES,
-        learning_rate=RATE,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=0,
-    ).fit(features, worth, sample_weight=weight / weight.mean())
+    features = rng.normal(0, 1, (300, 5)).astype(np.float32)
+    worth = (features[:, 0] * features[:, 1] + 0.3 * rng.normal(0, 1, 300) > 0).astype(int)
+    weight = rng.uniform(1, 5, 300)
+    trees = fit_trees(features, worth, weight, rounds=10)
+    model = ensemble.HistGradientBoostingClassifier(max_iter=10, **SHAPE)
+    model.fit(features, worth, sample_weight=weight / weight.mean())
     many = trees.sums(features)
     assert np.allclose(many, model.decision_function(features), atol=1e-4)
     assert np.array_equal(many, [trees.sums(row) for row in features])
     again = Trees.of(trees.arrays())
     assert np.array_equal(again.sums(features), many)
     with pytest.raises(ValueError, match="judge needs"):
-        fit_trees(features, np.zeros(600), weight)
+        fit_trees(features, np.zeros(300), weight)

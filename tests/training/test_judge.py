@@ -1,6 +1,7 @@
 """Fitting a judge on what a network proposes."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy import ndimage as ndi
 from darkroom.errors import BackendError
 from darkroom.judging import NAMES
 from darkroom.protocols import Restoration, TileContract
+from darkroom.training.boosting import fit_trees
 from darkroom.training.calibrate import calibrate
 from darkroom.training.judge import (
     CLEAN_ALARMS,
@@ -25,6 +27,7 @@ from darkroom.training.proposals import Blobs, Proposal, propose
 from darkroom.training.samples import SIDE, film_sources, photograph_files, photograph_sources
 
 LIMITS = (0.1, 0.3)
+QUICK = partial(fit_trees, rounds=12)
 
 
 class Crier:
@@ -102,6 +105,8 @@ def proposals(rng, count=12, kinds=("film", "film", "clean", "modelled")):
     for number in range(count):
         kind = kinds[number % len(kinds)]
         features = rng.normal(0, 1, (60, len(NAMES))).astype(np.float32)
+        if kind == "clean":
+            features[:, 0] = -np.abs(features[:, 0])
         worth = (features[:, 0] + 0.2 * rng.normal(0, 1, 60) > 0) & (kind != "clean")
         gain = np.where(worth, 900.0, -500.0).astype(np.float32)
         index = np.flatnonzero(worth)
@@ -115,7 +120,7 @@ def proposals(rng, count=12, kinds=("film", "film", "clean", "modelled")):
         error = 1000.0 * len(index)
         group = f"photo{number}"
         made.append(
-            Proposal(group, kind, features, gain, harm, ~worth, error, error, 200_000, blobs)
+            Proposal(group, kind, features, gain, harm, ~worth, error, error, 20_000_000, blobs)
         )
     return made
 
@@ -123,8 +128,14 @@ def proposals(rng, count=12, kinds=("film", "film", "clean", "modelled")):
 @pytest.fixture(scope="module")
 def fitted():
     pytest.importorskip("sklearn")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("darkroom.training.judge.fit_trees", QUICK)
+        yield from _fitted()
+
+
+def _fitted():
     fitting = Fitting(proposals(np.random.default_rng(1)), 0.3)
-    return fitting, *fit_judge(fitting)
+    yield fitting, *fit_judge(fitting)
 
 
 def test_a_judge_tells_them_apart_on_pictures_it_has_not_seen(fitted):
