@@ -249,8 +249,7 @@ class Judge:
     relative: float = 0.0
 
     def __post_init__(self) -> None:
-        if not set(self.names) <= set(NAMES):
-            raise ValueError("the judge was fitted for other features")
+        _check(self.names)
         if isinstance(self.model, Linear):
             known = len(self.model.coefficients) == len(self.names)
         else:
@@ -265,8 +264,9 @@ class Judge:
         Raises:
             ValueError: it was fitted for other features, or is malformed.
         """
-        bars = tuple((float(s), float(b)) for s, b in table["bars"])
         names, relative = tuple(table.get("features", ())), float(table.get("relative", 0.0))
+        _check(names)
+        bars = tuple((float(s), float(b)) for s, b in table["bars"])
         if "coefficients" in table:
             linear = np.array(table["coefficients"], np.float32)
             return cls(Linear(linear, float(table["intercept"])), bars, names, relative)
@@ -301,3 +301,8 @@ class Judge:
         """In [0, 1]; 0.5 just clears the bar."""
         margin = float(self.log_odds(features)) - self.bar(sensitivity)
         return float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
+
+
+def _check(names: tuple[str, ...]) -> None:
+    if not set(names) <= set(NAMES):
+        raise ValueError("the judge was fitted for other features")
