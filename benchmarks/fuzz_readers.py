@@ -2,7 +2,8 @@
 
     python benchmarks/fuzz_readers.py --cases 100000 --jobs 2
 
-The files are small ones of every layout in tests/io/layouts.py, and some more.
+The files are small ones of every layout in tests/io/layouts.py, and some more. Each is also read
+as a mask.
 
 Counts outcomes for each kind: refused with one clear error; a picture that tifffile or OpenCV,
 where they can read the same page, reads to the very same samples; a picture that neither can
@@ -32,8 +33,11 @@ from PIL import Image, PngImagePlugin
 from darkroom.errors import InputError
 from darkroom.geometry import bands
 from darkroom.io import open_scan
+from darkroom.io.marks import open_marks
+from darkroom.io.psd.write import PsdSink
+from darkroom.io.scratch import Scratch
 from darkroom.io.tiff.read import TiffScan
-from darkroom.scan import Pixels, Scan
+from darkroom.scan import Pixels, Scan, ScanInfo
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "io"))
 from layouts import LAYOUTS
@@ -84,12 +88,30 @@ def seeds() -> dict[str, bytes]:
         data = io.BytesIO()
         image.save(data, name[-3:].replace("jpg", "jpeg"), exif=exif, dpi=(300, 300), **options)
         files[name] = data.getvalue()
+    files |= layered(small, picture)
     with tempfile.TemporaryDirectory() as folder:
         for layout in LAYOUTS:
             if not layout.title.startswith(UNFUZZED):
                 path = Path(folder) / layout.name
                 layout.write(path, (36, 44))
                 files[layout.name] = path.read_bytes()
+    return files
+
+
+def layered(*pictures: np.ndarray) -> dict[str, bytes]:
+    """Photoshop files of two layers, of 8 and 16 bits."""
+    files = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for pixels in pictures:
+            height, width = pixels.shape[:2]
+            path = Path(folder) / f"layered-{8 * pixels.itemsize}.psd"
+            info = ScanInfo(path, "psd", width, height, 3, pixels.dtype, photometric="rgb")
+            mask = np.zeros((height, width), np.uint8)
+            mask[5:9, 5:20] = 255
+            with PsdSink(path, info) as sink:
+                sink.write_layers(pixels, pixels[::-1], mask)
+                sink.commit()
+            files[path.name] = path.read_bytes()
     return files
 
 
@@ -143,6 +165,7 @@ def outcome(path: Path, clock: Callable[[], None] = lambda: None) -> str:
         AssertionError: another program reads other samples from the same page.
     """
     try:
+        as_mask(path)
         with open_scan(path, max_pixels=MAX_PIXELS, cache_bytes=CACHE) as scan:
             info, parts = scan.info, []
             for window in bands(info.width, info.height, 4096):
@@ -163,6 +186,19 @@ def outcome(path: Path, clock: Callable[[], None] = lambda: None) -> str:
         if "\n" in str(error):
             raise AssertionError("an error of several lines") from error
         return "refused"
+
+
+def as_mask(path: Path) -> None:
+    """The file read as a mask for a scan of its own size: marks or one clear error."""
+    limits = {"cache_bytes": CACHE, "max_pixels": MAX_PIXELS, "scratch": Scratch()}
+    info = ScanInfo(path, "mask", 40, 48, 1, np.dtype(np.uint8))
+    try:
+        with open_marks(path, info, **limits) as marks:
+            if not set(np.unique(marks.read(marks.info.window))) <= {0, 255}:
+                raise AssertionError("a mask of other values than 0 and 255")
+    except InputError as error:
+        if "\n" in str(error):
+            raise AssertionError("an error of several lines") from error
 
 
 def as_others_see_it(path: Path, scan: Scan) -> Pixels | None:

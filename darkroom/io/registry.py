@@ -34,7 +34,7 @@ READERS = (
     ReaderSpec("TIFF", TIFF_SUFFIXES, TIFF_MAGIC, "darkroom.io.tiff.family:open_tiff_or_raw"),
     ReaderSpec("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), "darkroom.io.png.read:open_png"),
     ReaderSpec(
-        "JPEG", (".jpg", ".jpeg", ".jpe"), (b"\xff\xd8\xff",), "darkroom.io.jpeg.codec:open_jpeg"
+        "JPEG", (".jpg", ".jpeg", ".jpe"), (b"\xff\xd8\xff",), "darkroom.io.jpeg.read:open_jpeg"
     ),
     # Without suffixes: named they are read, but layered files are no scans of a folder.
     ReaderSpec("Photoshop", (), (b"8BPS",), "darkroom.io.psd.read:open_psd"),
@@ -44,7 +44,7 @@ WRITERS = (
     WriterSpec("TIFF", TIFF_SUFFIXES, "darkroom.io.tiff.family:create_tiff"),
     WriterSpec("PNG", (".png",), "darkroom.io.png.write:create_png"),
     WriterSpec("Photoshop", (".psd", ".psb"), "darkroom.io.psd.write:create_psd"),
-    WriterSpec("JPEG", JPEG_SUFFIXES, "darkroom.io.jpeg.codec:create_jpeg"),
+    WriterSpec("JPEG", JPEG_SUFFIXES, "darkroom.io.jpeg.write:create_jpeg"),
 )
 _HEAD = 64  # bytes; enough for every magic
 
