@@ -18,7 +18,7 @@ from darkroom.pipeline.cutting import Cutter
 from darkroom.pipeline.engine import load_engine
 from darkroom.pipeline.repair import Repair
 from darkroom.pipeline.survey import survey
-from darkroom.review.live import Earlier, LiveRepairs
+from darkroom.review.live import LiveRepairs
 from darkroom.review.marks import Edit, LiveMask, Mark, Shape, State, stroke
 from darkroom.review.picture import TILE, Picture
 from darkroom.review.saving import Conflict, save
@@ -42,11 +42,11 @@ class Table:
         sources: what is open for the scan.
         found: uint8 spool of what was found.
         state: what was decided before; names of vetoed marks are filled in.
-        earlier: a result that is there already, or None.
+        repaired: uint8 spool of what was repaired in the result that is there, or None.
     """
 
     def __init__(
-        self, sources: Sources, found: Spool, state: State, earlier: Earlier | None
+        self, sources: Sources, found: Spool, state: State, repaired: Spool | None
     ) -> None:
         request, scan = sources.request, sources.scan
         options = request.options
@@ -66,6 +66,7 @@ class Table:
             options.seed,
             BAND,
         )
+        earlier = None if repaired is None else sources.earlier(repaired, engine)
         self.repairs = LiveRepairs(repair, self.mask, earlier)
         self.wire = Wire(self.mask, sources.picture.upright)
         self.after = Picture(scan, sources.picture.view, self.repairs.read)
@@ -120,9 +121,7 @@ class Review:
         if sources.receipt is not None:
             mask, found = sources.spool(), sources.spool()
             sources.marks_of_receipt(mask)
-            self._begin(
-                Table(sources, found, sources.found_before(mask, found), sources.earlier(mask))
-            )
+            self._begin(Table(sources, found, sources.found_before(mask, found), mask))
         _step_back()
         try:
             search = start_search(sources, self._advance)

@@ -20,6 +20,7 @@ from darkroom.io.infrared import SampleScan, open_infrared
 from darkroom.io.registry import all_readers
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.options import CleanOptions, Length
+from darkroom.pipeline.account import numeric_form
 from darkroom.pipeline.decisions import (
     Decisions,
     fill,
@@ -27,6 +28,7 @@ from darkroom.pipeline.decisions import (
     require_source,
     review_path,
 )
+from darkroom.pipeline.engine import Engine
 from darkroom.pipeline.infrared_plane import InfraredPlane
 from darkroom.pipeline.receipt import Receipt, load_receipt, receipt_path, unpack_mask
 from darkroom.pipeline.request import Request
@@ -169,16 +171,35 @@ class Sources:
         shapes = ((mark.name, mask.shape(mark)) for mark in mask.marks)
         return frozenset(name for name, s in shapes if plane.read(s.window)[..., 0][s.pixels].any())
 
-    def earlier(self, mask: Spool) -> Earlier | None:
-        """The result on the disk, of which `mask` was repaired; None if it is gone."""
+    def earlier(self, mask: Spool, engine: Engine) -> Earlier | None:
+        """The result on the disk, of which `mask` was repaired; None if it is gone.
+
+        Args:
+            mask: uint8 spool.
+            engine: what would repair now.
+        """
         if self.result is None or self.receipt is None:
             return None
-        return Earlier(self.result, mask, repeats(self.receipt, self.request))
+        return Earlier(self.result, mask, repeats(self.receipt, engine))
 
 
-def repeats(receipt: Receipt, request: Request) -> bool:
-    """Whether a run with the receipt's mask would make the same repairs, bit for bit."""
-    return receipt.darkroom == __version__
+def repeats(receipt: Receipt, engine: Engine) -> bool:
+    """Whether a run with the receipt's mask given would make the same repairs, bit for bit.
+
+    It would not where a network or the infrared filled what it had found itself, nor with another
+    version of anything that the last bit can depend on.
+    """
+    by_infrared = receipt.infrared is not None and bool(receipt.infrared.get("used"))
+    as_given = "given_mask" in receipt.files or receipt.decisions is not None
+    if not as_given and (by_infrared or receipt.inpainter is None):
+        return False
+    now, then = numeric_form(engine), receipt.numeric
+    libraries = then.get("libraries", {})
+    return (
+        receipt.darkroom == __version__
+        and then.get("processor") == now["processor"]
+        and all(libraries.get(name, v) == v for name, v in now["libraries"].items())
+    )
 
 
 def open_sources(source: Path, target: Path, request: Request) -> Sources:

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from scans import OPTIONS, write_scan
 
-from darkroom.options import OutputOptions
+from darkroom.options import CleanOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.decisions import load_decisions, review_mask_path, review_path
 from darkroom.pipeline.receipt import receipt_path
@@ -109,6 +109,33 @@ def test_saving_is_what_clean_with_the_mask_gives(reviewing, cleaned, tmp_path):
     box = np.s_[kept["y"] : kept["y"] + kept["h"], kept["x"] : kept["x"] + kept["w"]]
     assert np.array_equal(scan[box], out[box])
     assert (scan[300:306, 100:104] != out[300:306, 100:104]).any()
+
+
+def test_repairs_of_a_network_are_filled_as_with_the_mask(reviewing, scan, tmp_path):
+    options = CleanOptions(ir="off", max_coverage=1)
+    result = scan.with_name("a_clean.tif")
+    clean_file(scan, result, Request(options))
+    client = reviewing(scan)
+    assert client.ready()["repairs"]
+    client.act(kind="veto", names=[marks_of(client)[0]["name"]])
+    client.act(kind="paint", points=[[100, 300], [130.5, 310.2]], radius=5)
+    client.get("api/scans/0/save", {})
+    first = result.read_bytes()
+    again = tmp_path / "again.tif"
+    output = OutputOptions(mask=review_mask_path(result))
+    clean_file(scan, again, Request(options, output=output))
+    assert again.read_bytes() == first
+    assert verify(receipt_path(result)).exit_code == 0
+    clean_file(scan, result, Request(options, output=OutputOptions(overwrite=True)))
+    assert result.read_bytes() == first
+    # From now on, repairs that do not change are taken over.
+    client = reviewing(scan)
+    client.ready()
+    client.act(kind="paint", points=[[400, 50]], radius=5)
+    made, taken = (
+        client.get("api/scans/0/save", {})["said"].split("; ")[1].split()[i] for i in (0, 2)
+    )
+    assert int(made) == 1 < int(taken)
 
 
 def test_decisions_are_there_at_the_next_visit(reviewing, cleaned):
