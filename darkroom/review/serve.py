@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from darkroom.errors import DarkroomError, InputError
+from darkroom.errors import DarkroomError
+from darkroom.io.registry import all_readers, choose_reader
 from darkroom.pipeline.inputs import Item
 from darkroom.pipeline.receipt import load_receipt, receipt_path
 from darkroom.pipeline.request import Request
@@ -56,13 +57,17 @@ def serve(items: Sequence[Item], request: Request, port: int = 0) -> Iterator[Pa
         port: of this machine; 0 for any that is free.
 
     Raises:
-        InputError: not one of the scans is there.
+        InputError: not one of the scans can be read.
         OutputError: the port cannot be had.
     """
     entries = [_entry(item) for item in items]
-    if not any(entry.error is None and entry.source.exists() for entry in entries):
-        first = next((e.error for e in entries if e.error is not None), None)
-        raise first or InputError(f"{entries[0].source}: there is no such file")
+    for entry in entries:
+        try:
+            choose_reader(entry.source, all_readers(request.plugins))
+        except DarkroomError as error:
+            entry.error = entry.error or error
+    if entries[0].error is not None and all(entry.error is not None for entry in entries):
+        raise entries[0].error
     batch = Batch(entries, request)
     try:
         page = Page(batch, port)

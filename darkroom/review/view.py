@@ -2,8 +2,8 @@
 
 Looking never changes a scan. An embedded profile is honoured by LittleCMS; linear samples without
 one are encoded with the sRGB curve, all others are taken as they are. For negatives there is a
-positive: each channel inverted and stretched, which takes the orange of the film base away and is
-meant for looking only.
+positive: the density of each channel, stretched, which takes the orange of the film base away. It
+is meant for looking only.
 """
 
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ MODES: tuple[Mode, ...] = ("plain", "levels", "positive")
 TOP = 65535
 CLIPPED = 0.2  # per cent of pixels beyond the stretch at either end
 GAIN = 8  # of the difference layer
+PRINT = 2.0  # contrast of the positive of a negative
 Shades = NDArray[np.uint16]
 
 
@@ -91,8 +92,14 @@ class View:
         if mode == "levels":  # one stretch for all channels, so that colours stay
             ends = np.broadcast_to([ends[:, 0].min(), ends[:, 1].max()], ends.shape)
         low, high = ends[:, 0], ends[:, 1]
+        if mode == "positive":
+            # Film answers light with density, a logarithm; a print's contrast makes light of it.
+            top = np.log(np.maximum(high, 2))
+            span = np.maximum(top - np.log(np.maximum(low, 1)), 1e-3)
+            density = np.clip((top - np.log(np.maximum(shades, 1))) / span, 0, 1)
+            return np.asarray(np.rint(density**PRINT * 255), np.uint8)
         out = np.clip((shades - low) / np.maximum(high - low, 1), 0, 1)
-        return np.asarray(np.rint((1 - out if mode == "positive" else out) * 255), np.uint8)
+        return np.asarray(np.rint(out * 255), np.uint8)
 
 
 def difference(before: Shades, after: Shades) -> Bytes:
