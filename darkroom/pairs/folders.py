@@ -6,6 +6,8 @@ from pathlib import Path
 
 from darkroom.errors import InputError
 from darkroom.io import scan_suffixes
+from darkroom.io.beside import FOREIGN_FOLDERS, RECEIPT_ENDING
+from darkroom.io.infrared import SIDECAR_ENDINGS
 from darkroom.pairs.manifest import NAME as MANIFEST
 from darkroom.pairs.split import SPLITS
 
@@ -48,21 +50,26 @@ def _folder(path: Path) -> Path | None:
 def pictures(folder: Path, also: Sequence[str] = ()) -> Iterator[Path]:
     """The pictures in a folder and the folders in it, sorted; `also` names further suffixes.
 
-    Left out are what begins with a dot or `@` (macOS, Synology), and folders that hold a data set
-    or a report of darkroom's own.
+    Left out are hidden files, folders of other programs, infrared beside its scan, what darkroom
+    cleaned (which has a receipt beside it), and folders that hold a data set or a report.
 
     Raises:
         InputError: a folder cannot be read.
     """
     suffixes = scan_suffixes() | set(also)
-    for path in _entries(folder):
-        if path.name.startswith((".", "@")):
+    entries = _entries(folder)
+    names, stems = {path.name for path in entries}, {path.stem for path in entries}
+    for path in entries:
+        if path.name.startswith(".") or path.name in FOREIGN_FOLDERS:
             continue
         if path.is_dir():
             if not any((path / name).is_file() for name in MADE_HERE):
                 yield from pictures(path, also)
         elif path.suffix.lower() in suffixes:
-            yield path
+            cleaned = path.name + RECEIPT_ENDING in names
+            scan = next((e for e in SIDECAR_ENDINGS if path.stem.endswith(e)), None)
+            if not cleaned and (scan is None or path.stem.removesuffix(scan) not in stems):
+                yield path
 
 
 def _entries(folder: Path) -> list[Path]:

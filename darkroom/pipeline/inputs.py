@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from darkroom.errors import DarkroomError, InputError
+from darkroom.io.beside import FOREIGN_FOLDERS
 from darkroom.io.infrared import SIDECAR_ENDINGS
 from darkroom.io.registry import all_readers, scan_suffixes
 from darkroom.pipeline.decisions import MASK_ENDING as REVIEW_MASK_ENDING
@@ -16,9 +17,6 @@ from darkroom.pipeline.receipt import receipt_path
 from darkroom.plugins.manager import Plugins
 
 OWN_ENDINGS = ("_clean", "_mask")
-# Folders that programs and systems keep beside pictures: thumbnails of Synology, QNAP and macOS
-# archives, and what was thrown away.
-FOREIGN_FOLDERS = frozenset({"@eaDir", "@__thumb", "__MACOSX", "#recycle", "lost+found"})
 
 
 @dataclass(slots=True)

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from darkroom.errors import InputError
 from darkroom.geometry import bands
+from darkroom.io.beside import RECEIPT_ENDING
 from darkroom.io.files import reading
 from darkroom.io.scratch import Spool
 from darkroom.packed import ROWS, pack, unpack
 from darkroom.scan import Bytes, Pixels
 
 SCHEMA = 2
-ENDING = ".receipt.json"
 LARGEST = 1 << 30  # bytes; no receipt comes near
 
 
@@ -149,7 +149,7 @@ class Receipt:
 
 def receipt_path(output: Path) -> Path:
     """Where the receipt of an output lies: under its whole name, so that no two share one."""
-    return output.with_name(output.name + ENDING)
+    return output.with_name(output.name + RECEIPT_ENDING)
 
 
 def load_receipt(path: Path) -> Receipt:

@@ -12,10 +12,10 @@ import numpy as np
 from darkroom.errors import DarkroomError, InputError
 from darkroom.geometry import Window, bands
 from darkroom.io import open_scan
+from darkroom.io.beside import RECEIPT_ENDING
 from darkroom.io.fingerprint import fingerprint
 from darkroom.mask import marked_pixels
 from darkroom.pipeline.receipt import (
-    ENDING,
     Receipt,
     UntouchedDigest,
     load_receipt,
@@ -90,7 +90,7 @@ def find_receipts(given: Sequence[str | Path]) -> list[Path]:
     for name in given:
         path = Path(name)
         if path.is_dir():
-            inside = sorted(path.glob(f"*{ENDING}"))
+            inside = sorted(path.glob(f"*{RECEIPT_ENDING}"))
             found |= dict.fromkeys(inside or [path])
         elif path.name.endswith(".json") or not receipt_path(path).exists():
             found[path] = None
@@ -107,7 +107,9 @@ def verify(path: Path) -> Verdict:
     verdict = Verdict(path)
     try:
         if path.is_dir():
-            raise InputError(f"{path}: no receipts in this folder", hint=f"They end in {ENDING}.")
+            raise InputError(
+                f"{path}: no receipts in this folder", hint=f"They end in {RECEIPT_ENDING}."
+            )
         receipt = load_receipt(path)
         if receipt.packed_mask is None or not receipt.files:
             raise InputError(

@@ -60,6 +60,8 @@ def test_files_of_other_systems_and_of_darkroom_are_passed_over(tmp_path):
     for side in ("s", "g"):
         put(tmp_path / side / "x.tif", tmp_path / side / "@eaDir" / "x.tif")
         (tmp_path / side / "._x.tif").write_bytes(b"\0\5\x16\7")
+        put(tmp_path / side / "x_IR.tif", tmp_path / side / "x_clean.tif")
+        (tmp_path / side / "x_clean.tif.receipt.json").write_text("{}")
         put(tmp_path / side / "ds" / "scan" / "y.tif")
         (tmp_path / side / "ds" / "manifest.json").write_text("{}")
     assert names(find_pairs(tmp_path / "s", tmp_path / "g")) == ["x"]
