@@ -150,7 +150,7 @@ def test_nothing_to_train_on_is_said(tmp_path):
     with pytest.raises(InputError, match="no ground truth for it"):
         find_parts(tmp_path, ["train"])
     put(tmp_path / "gt" / "a.tif")
-    with pytest.raises(InputError, match="nothing says which pairs train"):
+    with pytest.raises(InputError, match="nothing says which pairs"):
         find_parts(tmp_path, ["train"])
     with pytest.raises(InputError, match="no such file or folder"):
         find_pairs(tmp_path / "none")
