@@ -16,11 +16,13 @@ from darkroom.options import OutputOptions
 from darkroom.packed import pack
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.decisions import Decisions, review_mask_path, review_path
-from darkroom.pipeline.output import MaskFile
+from darkroom.pipeline.output import TIFF_SUFFIXES, MaskFile
 from darkroom.review.live import Earlier, LiveRepairs
 from darkroom.review.marks import ROWS, LiveMask, State, put
 from darkroom.review.sources import Sources, sha256_of
 from darkroom.scan import Bytes, Pixels
+
+CODECS = ("none", "lzw", "deflate", "packbits", "zstd")  # of TIFFs, that a run may be asked for
 
 
 class Conflict(DarkroomError):
@@ -55,7 +57,7 @@ def save(sources: Sources, mask: LiveMask, state: State, repairs: LiveRepairs, s
         file.write()
         file.commit()
     request = sources.request
-    output = OutputOptions(mask=given, overwrite=True)
+    output = OutputOptions(mask=given, overwrite=True, compression=_compression(sources))
     known = Counted(repairs)
     options = replace(request.options, max_coverage=1.0)  # a person has seen each of them
     receipt = clean_file(
@@ -126,6 +128,14 @@ def describe(sources: Sources, mask: LiveMask, state: State, sha256: str) -> Dec
         pack(edited(True)),
         __version__,
     )
+
+
+def _compression(sources: Sources) -> str | None:
+    """That of the result so far, where it can be asked for; None leaves it to the source."""
+    if sources.result is None or sources.target.suffix.lower() not in TIFF_SUFFIXES:
+        return None
+    found = sources.result.info.storage.compression
+    return found if found in CODECS else None
 
 
 def _require_same(sources: Sources, sha256: str) -> None:

@@ -217,6 +217,17 @@ def test_scan_that_was_never_cleaned(reviewing, scan):
     assert verify(receipt_path(scan.with_name("a_clean.tif"))).exit_code == 0
 
 
+def test_saving_keeps_the_compression_that_was_asked_for(reviewing, scan):
+    result = scan.with_name("a_clean.tif")
+    clean_file(scan, result, Request(OPTIONS, output=OutputOptions(compression="deflate")))
+    client = reviewing(scan)
+    client.ready()
+    client.act(kind="veto", names=[marks_of(client)[0]["name"]])
+    client.get("api/scans/0/save", {})
+    with tifffile.TiffFile(result) as file:
+        assert file.pages[0].compression.name == "ADOBE_DEFLATE"
+
+
 def test_sensitivity_shows_what_would_change(reviewing, cleaned):
     client = reviewing(cleaned)
     client.ready()
