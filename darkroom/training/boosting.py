@@ -45,7 +45,7 @@ def fit_trees(
         from sklearn.ensemble import HistGradientBoostingClassifier
     except ModuleNotFoundError as error:
         raise BackendError(
-            "fitting a judge needs scikit-learn", hint='Run `pip install "darkroom[judge]"`.'
+            "fitting a judge needs scikit-learn", hint='Run `pip install "darkroom-film[judge]"`.'
         ) from error
     if not len(worth) or worth.min() == worth.max():
         raise ValueError("a judge needs candidates worth repairing and others")
