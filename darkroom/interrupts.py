@@ -39,6 +39,12 @@ def received() -> int | None:
     return _state.received
 
 
+def expected() -> None:
+    """Take a Ctrl-C that came as the end that was waited for, not as an interruption."""
+    if _state.received == signal.SIGINT:
+        _state.received = None
+
+
 def from_user(error: BaseException) -> bool:
     """Whether an exception is the user's wish to stop, and not something that a plugin raised."""
     if not isinstance(error, KeyboardInterrupt):

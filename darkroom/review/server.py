@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from darkroom import interrupts
 from darkroom.errors import DarkroomError, OutputError, UsageError
 from darkroom.pages import environment, shared_text
 from darkroom.review.batch import Batch
@@ -164,6 +165,6 @@ class Running:
         try:
             self.server.run(sockets=[self._socket])
         except KeyboardInterrupt:
-            pass
+            interrupts.expected()
         finally:
             self._socket.close()

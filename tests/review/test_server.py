@@ -2,10 +2,14 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tifffile
+from asking import Client
 from scans import OPTIONS, write_scan
 
 from darkroom.options import CleanOptions, OutputOptions
@@ -283,3 +287,18 @@ def test_broken_decisions_are_named(reviewing, cleaned):
     assert status == 500 and b"holds no decisions" in text
     shutil.copy(cleaned, path)
     assert reviewing(cleaned).ask("api/scans/0")[0] == 500
+
+
+def test_ctrl_c_ends_a_review_well(cleaned):
+    command = [sys.executable, "-m", "darkroom.cli.main", "review", cleaned.name, "--no-browser"]
+    with subprocess.Popen(
+        command, cwd=cleaned.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        address = running.stdout.readline().strip()
+        client = Client(address)
+        client.ready()
+        client.act(kind="veto", names=[marks_of(client)[0]["name"]])
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert "a.tif: decisions were not saved" in said and "interrupted" not in said
+    assert running.returncode == 1
