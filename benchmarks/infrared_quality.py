@@ -17,9 +17,11 @@ photographs:
 
 import argparse
 import json
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
+import rgbi_table
 from rgbi import CHOSEN_ON, REPORTED, Scanner, as_seen, bundled_photos, make_frame
 from scipy import ndimage as ndi
 
@@ -112,9 +114,69 @@ def mean(rows):
     return out
 
 
+def print_cells(chosen, photos, each):
+    """Size x sharpness x polarity x strength, then registrations, on small scans of `rgbi_table`.
+
+    Every cell has `each` photographs, the next ones in turn; errors are summed over them.
+    """
+    names = list(photos)
+    print("| size | edge | polarity | core keeps | registration | error left | harm | found | |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    missed = 0
+    for number, cell in enumerate(chosen):
+        sums, refusals = {}, set()
+        for turn in range(each):
+            at = number * each + turn
+            scan = rgbi_table.make(photos[names[at % len(names)]], cell, at)
+            result = clean_array(
+                scan.damaged,
+                CleanOptions(backend="classical", ir="auto"),
+                infrared=scan.infrared,
+                encoding=Encoding.LINEAR,
+            )
+            if not result.infrared["used"]:
+                refusals.add(result.infrared["refusal"])
+                continue
+            for key, value in rgbi_table.figures(scan, result.image, result.mask).items():
+                sums.setdefault(key, []).append(value)
+        if not sums:
+            print("| " + " | ".join(astuple(cell)) + f" | refused: {refusals} |", flush=True)
+            continue
+        error = sum(sums["error"])
+        left, harm = (sum(sums[key]) / error for key in ("left", "harm"))
+        good = left <= 0.15 and harm <= 0.01
+        missed += not good
+        found = np.mean(sums["found"])
+        print(
+            f"| {' | '.join(astuple(cell))} | {left:.3f} | {harm:+.4f} | {found:.2f} "
+            f"| {'' if good else 'missed'}{f' refused {refusals}' if refusals else ''} |",
+            flush=True,
+        )
+    print(f"\n{missed} of {len(chosen)} cells are above 0.15 of doing nothing, or harm above 0.01.")
+
+
+def table_cells(every):
+    """Every `every`-th cell under an aligned plane, and some cells under each registration."""
+    aligned = rgbi_table.cells()[::every]
+    moved = [
+        rgbi_table.Cell(size, "soft", polarity, strength, registration)
+        for registration in rgbi_table.REGISTRATIONS
+        for size in ("5 px", "30 px")
+        for polarity, strength in (("half", "0.62"), ("dark", "0.20"), ("bright", "0.62"))
+    ]
+    return aligned + moved[::every]
+
+
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--table", action="store_true", help="the table size x sharpness x polarity x strength"
+    )
+    parser.add_argument("--every", type=int, default=1, help="only every so many cells of it")
+    parser.add_argument("--each", type=int, default=1, help="photographs of each cell")
+    parser.add_argument("--folder", type=Path, help="photographs; bundled ones by default")
+    parser.add_argument("--only", type=Path, help="a list of names in that folder, one a line")
     parser.add_argument("--scans", nargs="*", default=list(SCANS), help="names of scans")
     parser.add_argument("--ways", nargs="*", default=list(WAYS))
     parser.add_argument("--photos", nargs="*", default=REPORTED, choices=CHOSEN_ON + REPORTED)
@@ -125,6 +187,11 @@ def main():
     parser.add_argument("--json", type=Path, help="write all figures here")
     parser.add_argument("--crops", type=Path, help="write before, after and mask to this folder")
     given = parser.parse_args()
+    if given.table:
+        names = given.only.read_text().split() if given.only else None
+        photos = rgbi_table.photographs(given.folder, names)
+        print_cells(table_cells(given.every), photos, given.each)
+        return
     photos = bundled_photos(tuple(given.photos))
     table = []
     print(

@@ -26,6 +26,7 @@ FEWEST_SAMPLES = 2_000
 MIRRORED = 0.25  # slope against luminance from which the plane shows the picture itself
 CONSTANT = 1e-4  # spread of log infrared below which a plane holds nothing
 NOISIEST = 0.25  # spread of log infrared about the model beyond which it does not belong
+STEEPEST = 0.8  # log infrared between the lamp's brightest and darkest place that is trusted
 LEAST_NOISE = 5e-4  # of log infrared; no scanner is finer
 CROP, CROPS = 256, 4  # registration looks at CROPS x CROPS pieces
 SURE = 10.0  # confidence from which a place is trusted
@@ -98,6 +99,14 @@ def look(
             laid,
             stats,
             "it mirrors the picture, as on silver-based black-and-white film and Kodachrome",
+        )
+    falloff = float(np.ptp(film.lamp))
+    if falloff > STEEPEST:
+        lost = 1 - np.exp(-falloff)
+        return Look(
+            laid,
+            stats,
+            f"its light falls off by {lost:.0%} over the frame, which cannot be told from dust",
         )
     if model.robust_spread(film.residual) > NOISIEST:
         return Look(laid, stats, "it does not follow the picture; is it of another frame?")

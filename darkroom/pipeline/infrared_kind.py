@@ -14,7 +14,7 @@ SMOOTH = 2e-4  # of full scale; no sensor is that free of noise
 ALIKE = 0.97  # correlation with the picture's light, of a copy of it
 CONTRAST = 3.0  # of a copy; what dyes take from infrared varies by less
 TAIL = 6.0  # robust deviations of detail
-OUTNUMBERED = 3.0  # times more bright detail than dark, in a negative
+OUTNUMBERED = 3.0  # times more power of bright detail than of dark, in a negative
 FEWEST = 20  # pixels of bright detail
 BLANK_SPREAD, BLANK_DETAIL = 0.02, 8.0  # spread of log infrared, and of no detail, of a blank plane
 
@@ -60,8 +60,9 @@ def is_negative(thumbs: Thumbs) -> bool:
     heat = thumbs.heat
     detail = heat - cv2.GaussianBlur(heat, (0, 0), 6)
     spread = model.MAD_TO_SIGMA * float(np.median(np.abs(detail))) + 1e-5
-    bright = float(np.maximum(detail / spread - TAIL, 0).sum())
-    dark = float(np.maximum(-detail / spread - TAIL, 0).sum())
+    # Squares, since the deepest are dust; the picture's own edges have both.
+    bright = float((np.maximum(detail / spread - TAIL, 0) ** 2).sum())
+    dark = float((np.maximum(-detail / spread - TAIL, 0) ** 2).sum())
     many = int((detail > TAIL * spread).sum()) >= FEWEST
     return many and bright > OUTNUMBERED * dark and float(np.median(heat)) < 0.5
 
