@@ -147,6 +147,8 @@ class MachineOptions:
         jobs: worker threads, or None for one a processor that the process may use.
         max_pixels: largest image opened.
         scratch: folder for temporary files, or None for the system's.
+        workers: processes that files are shared out among, and the memory with them.
+        scheduler: address of a Dask scheduler whose workers take the place of those, or None.
     """
 
     device: str = "auto"
@@ -155,9 +157,11 @@ class MachineOptions:
     jobs: int | None = None
     max_pixels: int = 2_000_000_000
     scratch: Path | None = None
+    workers: int = 1
+    scheduler: str | None = None
 
     @property
-    def workers(self) -> int:
+    def threads(self) -> int:
         """How many threads work."""
         return max(1, self.jobs or processors())
 

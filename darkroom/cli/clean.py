@@ -46,6 +46,8 @@ def clean(
     jobs: o.Jobs = None,
     max_pixels: o.MaxPixels = o.MAX_PIXELS,
     scratch: o.ScratchFolder = None,
+    workers: o.Workers = 1,
+    scheduler: o.SchedulerAddress = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -92,7 +94,7 @@ def clean(
     )
     if review and dry_run:
         raise UsageError("--review and --dry-run exclude each other")
-    machine = o.machine(device, tile, max_memory, jobs, max_pixels, scratch)
+    machine = o.machine(device, tile, max_memory, jobs, max_pixels, scratch, workers, scheduler)
     request = Request(chosen, machine, output_options, found)
     with console.bars(len(items)):
         outcomes = clean_batch(items, output, request, reporter=console)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-    from darkroom.pipeline.batch import Outcome
+    from darkroom.pipeline.outcome import Outcome
 
 
 def say(text: str = "") -> None:

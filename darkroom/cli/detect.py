@@ -32,6 +32,8 @@ def detect(
     jobs: o.Jobs = None,
     max_pixels: o.MaxPixels = o.MAX_PIXELS,
     scratch: o.ScratchFolder = None,
+    workers: o.Workers = 1,
+    scheduler: o.SchedulerAddress = None,
     as_json: o.AsJson = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -65,7 +67,7 @@ def detect(
     writing = OutputOptions(
         exclude=exclude, overwrite=overwrite, skip_existing=skip_existing, dry_run=dry_run
     )
-    machine = o.machine(device, tile, max_memory, jobs, max_pixels, scratch)
+    machine = o.machine(device, tile, max_memory, jobs, max_pixels, scratch, workers, scheduler)
     with console.bars(len(items)):
         request = Request(chosen, machine, writing, found)
         outcomes = detect_batch(items, output, request, reporter=console)

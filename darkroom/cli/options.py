@@ -317,6 +317,25 @@ Jobs = Annotated[
         show_default="one a processor",
     ),
 ]
+Workers = Annotated[
+    int,
+    _option(
+        "--workers",
+        panel=MACHINE,
+        help="Processes that the files are shared out among, and --max-memory with them.",
+        min=1,
+    ),
+]
+SchedulerAddress = Annotated[
+    str | None,
+    _option(
+        "--scheduler",
+        panel=MACHINE,
+        help="Share the files out among the workers of a Dask cluster.",
+        metavar="ADDRESS",
+        show_default="none",
+    ),
+]
 MaxPixels = Annotated[
     int,
     _option("--max-pixels", panel=MACHINE, help="Refuse to open larger images.", min=1),
@@ -349,6 +368,8 @@ def machine(
     jobs: int | None,
     max_pixels: int,
     scratch: Path | None,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> MachineOptions:
     """The options of the machine, as users write them.
 
@@ -356,7 +377,11 @@ def machine(
         UsageError: a size that is none.
     """
     memory = _MACHINE.max_memory if max_memory is None else parse_size(max_memory)
-    return MachineOptions(device, tile, memory, jobs, max_pixels, scratch)
+    if scheduler is not None and workers > 1:
+        raise UsageError("--workers and --scheduler exclude each other")
+    return MachineOptions(
+        device, tile, memory, jobs, max_pixels, scratch, workers=workers, scheduler=scheduler
+    )
 
 
 class OptionalValue(TyperCommand):

@@ -1,49 +1,22 @@
 """Many files in one call, and what became of each."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
-from darkroom.errors import DarkroomError, OutputError, UsageError
+from darkroom.errors import UsageError
 from darkroom.io.together import put_right
-from darkroom.pipeline.clean import detecting, run
+from darkroom.pipeline.clean import detecting
 from darkroom.pipeline.inputs import Item
 from darkroom.pipeline.job import Job
 from darkroom.pipeline.naming import name_outputs, refuse_clashes
+from darkroom.pipeline.outcome import Outcome, one
 from darkroom.pipeline.progress import Progress
-from darkroom.pipeline.receipt import Receipt
 from darkroom.pipeline.request import Request
 from darkroom.pipeline.workbench import Workbench
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one file."""
-
-    source: Path
-    target: Path | None
-    status: Literal["done", "skipped", "failed"]
-    notes: tuple[str, ...] = ()
-    receipt: Receipt | None = None
-    error: DarkroomError | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """One record of `--json`: the receipt without its mask, or why there is none."""
-        status: dict[str, Any] = {"status": self.status, "source": str(self.source)}
-        if self.receipt is not None:
-            values = self.receipt.as_dict()
-            del values["packed_mask"]
-            return status | values | {"notes": list(self.notes)}
-        if self.error is not None:
-            code = self.error.exit_code
-            return status | {
-                "error": str(self.error),
-                "hint": self.error.hint,
-                "exit_code": code,
-            }
-        return status | {"output": str(self.target), "notes": list(self.notes)}
+from darkroom.pipeline.workers import Order, in_processes
 
 
 class Reporter(Progress, Protocol):
@@ -99,27 +72,62 @@ def _batch(
     make: Callable[[Path, Path | None, Request], Job],
     reporter: Reporter,
 ) -> list[Outcome]:
-    bench = Workbench(request)
     jobs = [make(item.source, item.target, request) for item in items]
     refuse_clashes(items, jobs)
     if not request.output.dry_run:
         for folder in dict.fromkeys(path.parent for job in jobs for path in job.outputs):
             for text in put_right(folder):
                 reporter.message(text)
-    outcomes = []
-    for item, job in zip(items, jobs, strict=True):
-        reporter.begin(item.source)
-        blank = Outcome(item.source, item.target, "done", tuple(item.notes))
-        if item.error is not None:
-            outcome = replace(blank, status="failed", error=item.error)
-        elif request.output.skip_existing and _exists(job):
-            notes = () if _has_receipt(job) else (NO_RECEIPT,)
-            outcome = replace(blank, status="skipped", notes=notes)
-        else:
-            outcome = _one(item, job, blank, bench, reporter)
-        outcomes.append(outcome)
+    machine = request.machine
+    if machine.scheduler is None and machine.workers == 1:
+        bench, outcomes = Workbench(request), []
+        for item, job in zip(items, jobs, strict=True):
+            reporter.begin(item.source)
+            outcomes.append(_settled(item, job) or one(job, _blank(item), bench, reporter))
+            reporter.end(outcomes[-1])
+        return outcomes
+    return list(_spread(items, jobs, request, reporter))
+
+
+def _spread(
+    items: Sequence[Item], jobs: Sequence[Job], request: Request, reporter: Reporter
+) -> Iterator[Outcome]:
+    """The outcomes by many workers, told in the order of the files."""
+    known = {i: _settled(item, job) for i, (item, job) in enumerate(zip(items, jobs, strict=True))}
+    asked = [i for i, outcome in known.items() if outcome is None]
+    orders = [Order.of(jobs[i], _blank(items[i])) for i in asked]
+    machine = request.machine
+    if machine.scheduler is not None:
+        from darkroom.pipeline.cluster import on_cluster
+
+        coming = on_cluster(orders, request, machine.scheduler)
+    else:
+        coming = in_processes(orders, request, machine.workers)
+    told = 0
+    while told < len(items):
+        outcome = known[told]
+        if outcome is None:
+            number, done = next(coming)
+            known[asked[number]] = done
+            continue
+        reporter.begin(items[told].source)
         reporter.end(outcome)
-    return outcomes
+        yield outcome
+        told += 1
+
+
+def _blank(item: Item) -> Outcome:
+    return Outcome(item.source, item.target, "done", tuple(item.notes))
+
+
+def _settled(item: Item, job: Job) -> Outcome | None:
+    """The outcome of a file that nothing needs to be done for."""
+    if item.error is not None:
+        return replace(_blank(item), status="failed", error=item.error)
+    if job.request.output.skip_existing and _exists(job):
+        notes = () if _has_receipt(job) else (NO_RECEIPT,)
+        return replace(_blank(item), status="skipped", notes=notes)
+    return None
 
 
 NO_RECEIPT = "was left alone since its output exists, but that has no receipt"
@@ -133,37 +141,6 @@ def _exists(job: Job) -> bool:
 
 def _has_receipt(job: Job) -> bool:
     return job.receipt is None or os.path.lexists(job.receipt)
-
-
-def _one(item: Item, job: Job, blank: Outcome, bench: Workbench, reporter: Reporter) -> Outcome:
-    """The outcome of one file, whatever it raises."""
-    try:
-        for path in job.outputs:
-            _make_folder(path.parent)
-        receipt = run(job, bench, reporter)
-    except DarkroomError as error:
-        return replace(blank, status="failed", error=_named(error, item.source))
-    except Exception as error:
-        text = f"this is a bug in darkroom: {type(error).__name__}: {error}"
-        bug = _named(DarkroomError(text, hint="Please report it with what -v prints."), item.source)
-        bug.__cause__ = error
-        return replace(blank, status="failed", error=bug)
-    lost = [f"{what} could not be carried over" for what in receipt.lost]
-    return replace(blank, receipt=receipt, notes=(*item.notes, *receipt.warnings, *lost))
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
-
-
-def _named(error: DarkroomError, source: Path) -> DarkroomError:
-    """The error, with the file's name in front unless it names one already."""
-    if source.name not in str(error):
-        error.args = (f"{source}: {error}",)
-    return error
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

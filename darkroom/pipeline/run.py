@@ -162,7 +162,7 @@ def find_artefacts(
     if infrared is None:
         bench.engine(bench.request.options)  # what cannot be loaded is known before any work
     codec = Codec.of(info, float_white(scan))
-    with ThreadPoolExecutor(machine.workers) as looking:
+    with ThreadPoolExecutor(machine.threads) as looking:
         stats = survey(scan, codec, bench.request.options.polarity, looking)
     decision = decide(bench, scan, codec, stats, infrared)
     engine, options, stats = decision.engine, decision.options, decision.stats
