@@ -41,7 +41,7 @@ def on_cluster(
             hint='Install it: pip install "darkroom-film[dask]".',
         ) from error
     try:
-        client = Client(address, timeout=TIMEOUT, set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=TIMEOUT)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise BackendError(
             f"no scheduler answers at {address}", hint="`dask scheduler` prints its address."
@@ -54,8 +54,9 @@ def on_cluster(
                 hint=f"Start some: dask worker {address} --nthreads 1",
             )
         parcel = Parcel.pack(request, workers)
+        # Not pure: the scheduler must never answer with what an earlier run of the file gave.
         tasks = {
-            client.submit(carry_out, order, parcel, key=f"darkroom-{number}-{order.source}"): number
+            client.submit(carry_out, order, parcel, pure=False): number
             for number, order in enumerate(orders)
         }
         for task in as_completed(tasks):  # type: ignore[no-untyped-call]

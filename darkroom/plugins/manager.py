@@ -65,7 +65,9 @@ class Plugins:
         """Those installed; a distribution that cannot be read becomes a record."""
         found = []
         for item in discovery.entry_points(GROUP):
-            if isinstance(item, importlib.metadata.EntryPoint):
+            # Not `isinstance(item, EntryPoint)`: the backport importlib_metadata, which Dask brings,
+            # takes over discovery once it is imported and gives entry points of its own class.
+            if not isinstance(item, tuple):
                 found.append(item)
                 continue
             name, version, error = item

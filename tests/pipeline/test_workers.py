@@ -128,7 +128,7 @@ def test_a_cluster_gives_what_one_process_gives_also_when_a_worker_is_killed(rol
         victim = next(iter(cluster.workers.values())).process.process.pid
         timer = threading.Timer(0.3, os.kill, (victim, signal.SIGKILL))
         timer.start()
-        outcomes, _ = clean(roll, tmp_path / "killed", scheduler=cluster.scheduler_address)
+        outcomes, _ = clean(roll, tmp_path / "struck", scheduler=cluster.scheduler_address)
         timer.join()
         assert [o.status for o in outcomes].count("done") == 4
         assert results(tmp_path / "struck") == results(tmp_path / "alone")
