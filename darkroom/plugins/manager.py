@@ -65,8 +65,8 @@ class Plugins:
         """Those installed; a distribution that cannot be read becomes a record."""
         found = []
         for item in discovery.entry_points(GROUP):
-            # Not `isinstance(item, EntryPoint)`: the backport importlib_metadata, which Dask brings,
-            # takes over discovery once it is imported and gives entry points of its own class.
+            # Not `isinstance(item, EntryPoint)`: importlib_metadata, which Dask brings, takes over
+            # discovery once it is imported and gives entry points of a class of its own.
             if not isinstance(item, tuple):
                 found.append(item)
                 continue
