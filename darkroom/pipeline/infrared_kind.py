@@ -43,8 +43,8 @@ def what_else(thumbs: Thumbs) -> str | None:
     for picture in (light, np.sqrt(light)) if high > CONTRAST * max(low, EXTREME) else ():
         if picture.std() > 0.02 and abs(np.corrcoef(picture.ravel(), heat.ravel())[0, 1]) > ALIKE:
             return (
-                "it mirrors the picture: it is a copy of its brightness, or infrared of silver "
-                "black-and-white film"
+                "it mirrors the picture: it is a copy of its brightness, or infrared of silver-"
+                "based black-and-white film or Kodachrome"
             )
     return None
 
