@@ -11,6 +11,7 @@ from darkroom.compare.run.backend import backend_runner
 from darkroom.compare.run.evaluate import Progress, Settings, evaluate, share_memory
 from darkroom.compare.statistics.summary import Document, misses, summarise
 from darkroom.errors import OutputError, UsageError
+from darkroom.io.guard import Inputs
 from darkroom.options import MachineOptions
 from darkroom.pairs.find import find_pairs
 
@@ -75,6 +76,8 @@ def run_comparison(
     Raises:
         DarkroomError: as the parts do; nothing has been run yet if a name is wrong.
     """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file", hint="Name a folder for the report with -o.")
     for name in REPORT_FILES:
         if (folder / name).exists() and not overwrite:
             raise OutputError(f"{folder / name} exists", hint="Use --overwrite to replace it.")
@@ -83,6 +86,9 @@ def run_comparison(
             raise UsageError(f"{name} has no better direction, so it cannot be a limit")
     find_figure(rank_by)
     pairs = find_pairs(scans, truths, part=split, group_by=group_by).complete()
+    Inputs(path for pair in pairs for path in pair.files).refuse(
+        *(folder / name for name in REPORT_FILES)
+    )
     memory = memory or MachineOptions().max_memory
     jobs, band_pixels = share_memory(memory, jobs or os.cpu_count() or 1)
     names = [BASELINE, *backends] if baseline and BASELINE not in backends else [*backends]

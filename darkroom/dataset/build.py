@@ -27,6 +27,7 @@ from darkroom.errors import DarkroomError, DarkroomWarning, InputError, OutputEr
 from darkroom.geometry import Window
 from darkroom.io import open_scan
 from darkroom.io.atomic import write_atomic
+from darkroom.io.guard import Inputs
 from darkroom.pairs.find import Pair
 from darkroom.pairs.manifest import (
     NAME,
@@ -125,6 +126,8 @@ def build(
     """
     settings.check()
     how = Splitting(settings.split, settings.val, settings.test, settings.seed)
+    sources = (path for pair in pairs for path in (pair.scan, pair.truth) if path is not None)
+    Inputs(sources).refuse_inside(root)
     with _folder(root, settings, overwrite):
         _name_removed(root, pairs)
         parts, wrong = list[dict[str, Any]](), list[DarkroomError]()

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from darkroom.dataset.folder import Splitting, assign, new_folder
 from darkroom.errors import DarkroomError, InputError
+from darkroom.io.guard import Inputs
 from darkroom.pairs.find import Pair, find_pairs
 from darkroom.pairs.manifest import Manifest, TileRecord
 from darkroom.pairs.read import read_mask, read_tile
@@ -60,6 +61,7 @@ def import_published(
     short = [pair.name.removeprefix(f"{pair.split}/") for pair in found.pairs]
     shared = {name for name, count in Counter(short).items() if count > 1}
     tiles: list[TileRecord] = []
+    Inputs(path for pair in found.pairs for path in pair.files).refuse_inside(root)
     with new_folder(root, overwrite=overwrite):
         for pair, name in zip(found.pairs, short, strict=True):
             try:

@@ -19,6 +19,7 @@ from darkroom.dataset.folder import Splitting, assign, new_folder
 from darkroom.errors import DarkroomError, InputError, UsageError
 from darkroom.geometry import Window
 from darkroom.io import open_scan
+from darkroom.io.guard import Inputs
 from darkroom.pairs.find import Pair, find_pairs
 from darkroom.pairs.manifest import Manifest, PairRecord, TileRecord, source_hashes
 from darkroom.pairs.read import load_picture
@@ -97,6 +98,7 @@ def synthesise(
     lifted = residues(damaging.donors, damaging.seed) if damaging.donors else []
     tiles, records = list[TileRecord](), list[PairRecord]()
     wrong: list[DarkroomError] = []
+    Inputs(path for pair in pairs for path in pair.files).refuse_inside(root)
     with new_folder(root, overwrite=overwrite):
         for pair in pairs:
             try:

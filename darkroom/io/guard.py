@@ -32,6 +32,20 @@ class Inputs:
         keys = _identities(path)
         return next((self._known[key] for key in keys if key in self._known), None)
 
+    def refuse_inside(self, folder: Path) -> None:
+        """Refuse to make or replace a folder in which an input lies.
+
+        Raises:
+            OutputError: one does.
+        """
+        top = os.path.realpath(folder)
+        for path in self._known.values():
+            if os.path.realpath(path).startswith(os.path.join(top, "")):  # noqa: PTH118
+                raise OutputError(
+                    f"{folder}: holds {path}, which is an input of this run",
+                    hint="Choose another folder with -o.",
+                )
+
     def refuse(self, *outputs: Path) -> None:
         """Refuse names of outputs that lead to an input.
 

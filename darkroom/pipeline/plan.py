@@ -13,6 +13,9 @@ from darkroom.pipeline.engine import Engine
 from darkroom.scan import ScanInfo
 
 SMALLEST_TILE = 64
+# Bytes for what no plan counts: libraries that are loaded on the way, stacks of threads, buffers of
+# writers, and what the allocator keeps. Measured: up to 55 MiB.
+RESERVE = 64 << 20
 # Of mallopt, <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 BAND_SHARE = 0.15  # of the free budget, for rows on their way to the file
@@ -33,6 +36,11 @@ class Plan:
     jobs: int
     ahead: int
     band: int
+
+
+def free_memory(machine: MachineOptions) -> int:
+    """Bytes of the budget that may still be taken, by more than what every run takes besides."""
+    return machine.max_memory - current_rss() - RESERVE
 
 
 def make_plan(
@@ -56,7 +64,7 @@ def make_plan(
     Raises:
         UsageError: the budget is too small for a single smallest tile.
     """
-    free = machine.max_memory - current_rss() if free is None else free
+    free = free_memory(machine) if free is None else free
     row = info.width * info.samples * info.dtype.itemsize
     band = int(max(16, min(256, BAND_SHARE * free / (6 * row)))) if free > 0 else 0
     contract = engine.finder.contract if engine.finder else engine.parts[0].contract
@@ -82,7 +90,7 @@ def make_plan(
     while workers > 1 and cost(side, workers * batch) > room:
         workers -= 1
     if free <= 0 or cost(side, batch) > room:
-        need = current_rss() + int(cost(smallest, batch) / 0.6)
+        need = current_rss() + RESERVE + int(cost(smallest, batch) / 0.6)
         raise UsageError(
             f"--max-memory {machine.max_memory / 2**20:.0f} MiB is too little for this backend",
             hint=f"It needs about {need / 2**20 + 1:.0f} MiB.",

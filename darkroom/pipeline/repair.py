@@ -150,8 +150,13 @@ class Repair:
         info = self.cutter.scan.info
         if not jobs:
             return Band(window, self.cutter.scan.read(window), self._plane(window), [])
-        # Most repairs need no more than these rows, so that little is read for each by itself.
-        near = window.grow(NEAR).clip(info.width, info.height)
+        # Rows that most repairs need, and no others, so that little is read twice.
+        seen = [self.seen(cell) for cell, _ in jobs]
+        above = max(0, window.y - min(part.y for part in seen))
+        below = max(0, max(part.bottom for part in seen) - window.bottom)
+        top, more = min(above, NEAR), min(above, NEAR) + min(below, NEAR)
+        near = Window(window.x, window.y - top, window.width, window.height + more)
+        near = near.clip(info.width, info.height)
         rows, marks = Held(self.cutter.scan.read, near), Held(self.mask.read, near)
         held = replace(self, cutter=replace(self.cutter, rows=rows), marks=marks)
         with SMALL_WORK:

@@ -7,7 +7,7 @@ from darkroom.errors import DarkroomError
 from darkroom.io.scratch import Scratch
 from darkroom.options import CleanOptions
 from darkroom.pipeline.engine import Engine, load_backend, load_engine
-from darkroom.pipeline.plan import Plan, current_rss, make_plan
+from darkroom.pipeline.plan import Plan, current_rss, free_memory, make_plan
 from darkroom.pipeline.request import Request
 from darkroom.protocols import Backend, BackendSpec, Device
 from darkroom.scan import ScanInfo
@@ -34,7 +34,7 @@ class Workbench:
         self._grown = 0
 
     def _measure(self) -> int:
-        return max(0, self.request.machine.max_memory - current_rss())
+        return max(0, free_memory(self.request.machine))
 
     def limits(self) -> dict[str, Any]:
         """How scans are opened: their caches leave most of the budget to the run."""

@@ -267,3 +267,17 @@ def test_brackets_in_names_match_themselves(darkroom, scan, tmp_path, pattern):
     scan("roll [1]/a[2].tif")
     result = darkroom("clean", tmp_path / pattern, "--dry-run", *TOPHAT)
     assert result.code == 0, result.err
+
+
+def test_data_sets_and_reports_are_not_made_over_their_sources(darkroom, scan, tmp_path):
+    sources = scan("own/scan/a.tif"), scan("own/gt/a.tif", spots=0)
+    before = [digest(path) for path in sources]
+    scans, truths = tmp_path / "own" / "scan", tmp_path / "own" / "gt"
+    (tmp_path / "own" / "manifest.json").write_text("{}")  # looks like a data set to replace
+    wishes = ("-o", tmp_path / "own", "--overwrite")
+    for command in (("build", scans, truths), ("synth", truths)):
+        result = darkroom("dataset", *command, *wishes)
+        assert result.code == 1 and "is an input of this run" in result.err, result.err
+    result = darkroom("compare", scans, truths, "--backend", "tophat", "-o", sources[0])
+    assert result.code == 1 and "is a file" in result.err
+    assert [digest(path) for path in sources] == before
