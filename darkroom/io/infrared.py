@@ -4,6 +4,7 @@ Layouts: VueScan's RGBI (a further sample of the picture), SilverFast HDRi (a gr
 `NewSubfileType` 4), and a file beside the scan (NAME_IR.tif or NAME-ir.tif).
 """
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def find_sidecar(path: Path) -> Path | None:
     for ending in SIDECAR_ENDINGS:
         for suffix in dict.fromkeys((path.suffix, ".tif", ".tiff", ".TIF")):
             beside = path.with_name(path.stem + ending + suffix)
-            if beside.is_file() and beside != path:
+            if os.path.isfile(beside) and beside != path:  # noqa: PTH113  # never raises
                 return beside
     return None
 

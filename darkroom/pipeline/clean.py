@@ -1,5 +1,6 @@
 """`darkroom clean` and `darkroom detect` as library calls: a file in, files out."""
 
+import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -144,7 +145,7 @@ def _decisions(job: Job, scan: Scan) -> tuple[Decisions | None, dict[str, Any]]:
     if job.target is None or request.mask_given or not request.output.reviews:
         return None, {}
     path = review_path(job.target)
-    if not path.exists():
+    if not os.path.lexists(path):  # never raises, however long the name
         return None, {}
     decisions, sha256 = load_decisions(path)
     if (decisions.width, decisions.height) != (scan.info.width, scan.info.height):
