@@ -111,14 +111,12 @@ def numeric_form(engine: Engine) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The machine's kind and the widest instructions that OpenCV finds in use on it."""
+    """The machine's kind, and the last in OpenCV's list of the instructions that it uses there."""
     import cv2
 
-    for name in ("AVX512_SKX", "AVX2", "AVX", "NEON", "VSX", "RVV"):
-        number = getattr(cv2, f"CPU_{name}", None)
-        if number is not None and cv2.checkHardwareSupport(number):
-            return f"{platform.machine()} {name}"
-    return platform.machine()
+    # Those that a processor lacks end in "?", those chosen while running begin with "*".
+    used = [name.strip("*") for name in cv2.getCPUFeaturesLine().split() if "?" not in name]
+    return " ".join([platform.machine(), *used[-1:]])
 
 
 def _weights(engine: Engine) -> Iterator[tuple[str, dict[str, str]]]:
