@@ -10,7 +10,7 @@ from darkroom.inspect.report import FileReport, PageReport
 from darkroom.text import printable
 
 MIB = 1 << 20
-KINDS = {"tiff": "TIFF", "png": "PNG", "jpeg": "JPEG", "raw": "camera raw"}
+KINDS = {"tiff": "TIFF", "png": "PNG", "jpeg": "JPEG", "raw": "camera raw", "psd": "Photoshop"}
 STYLES = {"picture": "bold", "sensor data": "bold", "infrared": "magenta", "preview": "dim"}
 
 

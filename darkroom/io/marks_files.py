@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from darkroom.errors import InputError
+from darkroom.errors import DarkroomError, InputError
 from darkroom.geometry import Window
 from darkroom.io.files import PositionedFile, check_size, reading
 from darkroom.io.psd.layout import (
@@ -40,6 +40,7 @@ PAGE_NAME = 285
 EXPORT_HINT = "export the mask as PNG, TIFF or PSD"
 # Modes of Pillow: marks may be in the colours of a palette, or in its transparency.
 MODES = {"1": "L", "P": "RGBA", "PA": "RGBA", "L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA"}
+BILEVEL = ("1", "P", "PA")
 PROJECTS = {b"gimp xcf": "GIMP's own format (XCF)", b"PK\3\4": "a project file (KRA, ORA)"}
 
 
@@ -195,7 +196,10 @@ def _by_pillow(path: Path, limits: dict[str, Any]) -> Scan | None:
     most, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         with Image.open(path) as image:
-            if image.mode not in MODES:
+            # Of other TIFFs and JPEGs darkroom's own reader is the stricter: what it refuses is
+            # damaged, and would give other marks in silence.
+            known = BILEVEL if image.format in ("TIFF", "JPEG", "MPO") else MODES
+            if image.mode not in known:
                 return None
             check_size(path, *image.size, limits["max_pixels"])
             mode = MODES[image.mode]
@@ -206,7 +210,9 @@ def _by_pillow(path: Path, limits: dict[str, Any]) -> Scan | None:
             scratch.require_memory(path, needed, "a mask of this kind is decoded as a whole")
             orientation = image.getexif().get(T.ORIENTATION, 1)
             pixels = np.asarray(image.convert(mode))
-    except (OSError, ValueError, SyntaxError):
+    except DarkroomError:
+        raise
+    except Exception:  # of a damaged file Pillow raises nearly anything; the first error tells more
         return None
     finally:
         Image.MAX_IMAGE_PIXELS = most

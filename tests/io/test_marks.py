@@ -219,6 +219,29 @@ def test_larger_masks_lose_no_thin_mark(tmp_path) -> None:
     assert np.argwhere(found).tolist() == [[4, x] for x in range(23)]
 
 
+def test_a_damaged_mask_is_not_read_in_another_way(tmp_path, truth) -> None:
+    path = tmp_path / "mask.tif"
+    tifffile.imwrite(path, (truth * 255).astype(np.uint8), compression="zlib", predictor=2)
+    data = path.read_bytes()
+    at = data.index(struct.pack("<HH", 317, 3))
+    for dtype in (11, 99):  # a predictor that is no integer, which other readers pass over
+        path.write_bytes(data[: at + 2] + struct.pack("<H", dtype) + data[at + 4 :])
+        with pytest.raises(InputError, match="Predictor is damaged"):
+            marks_of(path)
+
+
+@pytest.mark.parametrize("error", [TypeError, MemoryError, struct.error])
+def test_whatever_pillow_raises_the_first_error_is_told(tmp_path, monkeypatch, error) -> None:
+    (tmp_path / "mask.gif").write_bytes(b"GIF89a no more")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error("of a library")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(InputError, match="a GIF file"):
+        marks_of(tmp_path / "mask.gif")
+
+
 def test_another_shape_is_refused(tmp_path) -> None:
     Image.fromarray(np.zeros((HEIGHT, HEIGHT), np.uint8)).save(tmp_path / "mask.png")
     with pytest.raises(InputError, match="30 x 30 pixels, the scan 45 x 30"):
@@ -230,7 +253,7 @@ def test_projects_of_editors_are_refused_with_the_way_out(tmp_path, start) -> No
     (tmp_path / "mask.xcf").write_bytes(start + bytes(100))
     with pytest.raises(InputError) as caught:
         marks_of(tmp_path / "mask.xcf")
-    assert "export" in (caught.value.hint or "")
+    assert "export" in (caught.value.hint or "").lower()
 
 
 # -- layers -----------------------------------------------------------------------------------
