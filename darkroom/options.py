@@ -110,8 +110,9 @@ class CleanOptions:
         max_coverage: largest share of pixels the mask may hold; more refuses the run.
         ir: "auto" lets the backend `infrared` find artefacts where the scan has an infrared channel
             of use, "off" never does, and the name of a file takes the channel from there.
-        scratches: "auto" looks for line scratches along the film too, beside any backend; "on" does
-            so more readily, on film that is known to have them; "off" does not.
+        scratches: "off" looks for no line scratches; "auto" looks for those beyond doubt, beside
+            any backend; "on" does so more readily, on film that is known to have them. Off by
+            default: on small pictures it takes straight edges for scratches.
         grain: give repairs the grain of their surroundings, or leave them smooth.
         seed: of everything drawn at random (the grain).
         options: options of single backends, {"classical": {"name": value}}.
@@ -125,7 +126,7 @@ class CleanOptions:
     polarity: Polarity = "auto"
     max_coverage: float = 0.02
     ir: str = IR_AUTO
-    scratches: Scratches = "auto"
+    scratches: Scratches = "off"
     grain: Grain = "match"
     seed: int = 0
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
