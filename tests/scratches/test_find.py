@@ -108,7 +108,7 @@ def test_cleaning_repairs_it_beside_any_backend_and_changes_nothing_else():
     clean = picture(6)
     image, _ = scratched(clean, 240, 5)
     scan = np.rint(image * 65535).astype(np.uint16)
-    options = CleanOptions(backend="classical", max_coverage=0.001)
+    options = CleanOptions(backend="classical", scratches="auto", max_coverage=0.001)
     results = [
         clean_array(scan, options, machine=MachineOptions(tile=tile, jobs=jobs))
         for tile, jobs in ((128, 1), (1024, 2))
@@ -122,5 +122,5 @@ def test_cleaning_repairs_it_beside_any_backend_and_changes_nothing_else():
         ((x / 65535 - clean)[part] ** 2).mean() for x in (scan, results[0].image.astype(float))
     ]
     assert error[1] < 0.2 * error[0]
-    off = clean_array(scan, CleanOptions(backend="classical", scratches="off"))
+    off = clean_array(scan, CleanOptions(backend="classical"))
     assert (off.mask > 0).sum() < 0.1 * part.sum()
