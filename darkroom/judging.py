@@ -43,6 +43,7 @@ SURE = 0.9
 LEVELS = np.float32(255.0)
 SURROUNDINGS = 64  # pixels to each side of a component in which company counts
 NEAR = 24  # the same, close by
+DEAR = 11.5  # `change_energy` from which a mistake is dear: 100,000 squared levels
 LEAST = np.float32(1 / 255)  # a change that counts as any
 SMOOTH = 15  # pixels of the mean that the picture is measured against
 INNER, OUTER = 5, 17  # sides of the squares between which the ring around a component lies
@@ -241,12 +242,15 @@ class Judge:
         names: of those features, in the model's order.
         relative: share of its own greatest score that a candidate's mask reaches, for which the
             judge was fitted (`darkroom.protocols.TileContract.relative`).
+        caution: log-odds taken off for each unit of `change_energy` above `DEAR`, since a wrong
+            repair of something large and plain costs more than many right ones of specks gain.
     """
 
     model: Trees | Linear
     bars: tuple[tuple[float, float], ...]
     names: tuple[str, ...] = NAMES
     relative: float = 0.0
+    caution: float = 0.0
 
     def __post_init__(self) -> None:
         _check(self.names)
@@ -264,13 +268,14 @@ class Judge:
         Raises:
             ValueError: it was fitted for other features, or is malformed.
         """
-        names, relative = tuple(table.get("features", ())), float(table.get("relative", 0.0))
+        names = tuple(table.get("features", ()))
+        relative, caution = (float(table.get(name, 0.0)) for name in ("relative", "caution"))
         _check(names)
         bars = tuple((float(s), float(b)) for s, b in table["bars"])
         if "coefficients" in table:
             linear = np.array(table["coefficients"], np.float32)
-            return cls(Linear(linear, float(table["intercept"])), bars, names, relative)
-        return cls(Trees.of(arrays), bars, names, relative)
+            return cls(Linear(linear, float(table["intercept"])), bars, names, relative, caution)
+        return cls(Trees.of(arrays), bars, names, relative, caution)
 
     def table(self) -> dict[str, Any]:
         """All but trees, as JSON values."""
@@ -278,6 +283,7 @@ class Judge:
             "features": list(self.names),
             "bars": [list(bar) for bar in self.bars],
             "relative": self.relative,
+            "caution": self.caution,
         }
         if isinstance(self.model, Linear):
             table["coefficients"] = [float(c) for c in self.model.coefficients]
@@ -290,7 +296,9 @@ class Judge:
 
     def log_odds(self, features: Float) -> Float:
         """Log-odds that a repair is worth it: () for all features (n,), (m,) for (m, n)."""
-        return self.model.sums(features[..., [NAMES.index(name) for name in self.names]])
+        odds = self.model.sums(features[..., [NAMES.index(name) for name in self.names]])
+        dear = np.maximum(features[..., NAMES.index("change_energy")] - np.float32(DEAR), 0)
+        return np.asarray(odds - np.float32(self.caution) * dear, np.float32)
 
     def bar(self, sensitivity: float) -> float:
         """The log-odds needed."""

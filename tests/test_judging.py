@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from darkroom.judging import NAMES, NEAR, SURROUNDINGS, Judge, Linear, candidate_features
+from darkroom.judging import DEAR, NAMES, NEAR, SURROUNDINGS, Judge, Linear, candidate_features
 from darkroom.trees import Trees
 
 SIDE = 3 * SURROUNDINGS
@@ -134,6 +134,15 @@ def test_a_judge_may_go_by_some_features_only_and_survives_storage():
         assert (again.bars, again.names, again.relative) == (one.bars, one.names, one.relative)
     confidences = [by_trees.confidence(features[0], s) for s in (0, 25, 50, 100)]
     assert confidences == sorted(confidences) and confidences[0] < 0.5 < confidences[-1]
+
+
+def test_what_would_cost_much_needs_more():
+    trees = Trees.of({name: np.array(v) for name, v in STUMP.items()})
+    features = np.zeros((2, len(NAMES)), np.float32)
+    features[:, NAMES.index("change_energy")] = DEAR - 1, DEAR + 2
+    judge = Judge(trees, ((50.0, 0.0),), ("area",), caution=0.5)
+    assert np.allclose(judge.log_odds(features), (-1, -2))
+    assert Judge.of(judge.table(), judge.arrays()).caution == 0.5
 
 
 def test_a_malformed_judge_is_refused():
