@@ -64,7 +64,10 @@ def clean(picture, settings, weights, dpi=None):
     if weights is not None:
         own["weights"] = str(weights)
     options = CleanOptions(
-        backend=settings.backend, sensitivity=settings.sensitivity, grain=settings.grain
+        backend=settings.backend,
+        sensitivity=settings.sensitivity,
+        grain=settings.grain,
+        scratches=settings.scratches,
     )
     engine = _engine(settings.backend, tuple(sorted(own.items())))
     return clean_array(picture, options, dpi=dpi, engine=engine, machine=MachineOptions(jobs=1))
@@ -258,6 +261,7 @@ def main():
     parser.add_argument("--option", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--sensitivity", type=float, default=50.0)
     parser.add_argument("--grain", default="match", choices=("match", "none"))
+    parser.add_argument("--scratches", default="auto", choices=("auto", "on", "off"))
     parser.add_argument("--quick", action="store_true", help="a twelfth of the film, small crops")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write all sums and figures here")
