@@ -18,7 +18,7 @@ from darkroom.training.validate import Figures
 
 FALSE_ALARMS = ((0.0, 1.0), (25.0, 2.5), (50.0, 5.0), (75.0, 12.0), (100.0, 30.0))
 """Sensitivity and the most false alarms a megapixel that it may cost on film."""
-CLEAN_ALARMS = ((0.0, 0.1), (25.0, 0.25), (50.0, 0.5), (75.0, 1.5), (100.0, 5.0))
+CLEAN_ALARMS = ((0.0, 0.5), (25.0, 2.0), (50.0, 5.0), (75.0, 10.0), (100.0, 25.0))
 """The same on clean photographs, where any were given: there, none is a speck that was left."""
 
 MIDDLE = 50.0

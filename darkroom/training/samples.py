@@ -23,7 +23,7 @@ from darkroom.damage.model import DamageModel, apply
 from darkroom.errors import InputError
 from darkroom.pairs.folders import pictures
 from darkroom.pairs.read import Picture
-from darkroom.scan import Float
+from darkroom.scan import Float, luminance
 
 SIDE = 320  # of the crops of photographs
 DPI = (1000.0, 1500.0, 2000.0, 2700.0, 3200.0, 4000.0)
@@ -117,7 +117,10 @@ def read_names(path: Path) -> list[str]:
 
 
 def _clean(path: Path, seed: int) -> Sample:
-    crop = _crop(_read(path), SIDE, _rng(path, seed, "clean"))
+    rng = _rng(path, seed, "clean")
+    crop = _crop(_read(path), SIDE, rng)
+    if rng.random() < 0.5:  # or colour would tell photographs from film, which is grey
+        crop = luminance(crop)[..., None]
     return Sample(path.name, path.stem, crop, crop, np.zeros(crop.shape[:2], bool), kind="clean")
 
 
@@ -130,7 +133,7 @@ def _damaged(path: Path, seed: int) -> Sample:
         size = tuple(min(SIDE, round(n * larger)) for n in truth.shape[1::-1])
         truth = cv2.resize(truth, size, interpolation=cv2.INTER_CUBIC).clip(0, 1)
     if rng.random() < 0.5:
-        truth = truth.mean(axis=2, keepdims=True)
+        truth = luminance(truth)[..., None]
     truth = _grained(truth, rng)
     model = DamageModel.load(polarity="bright" if rng.random() < 0.5 else "dark")
     model = replace(model, amount=AMOUNT).draw_amount(rng)
