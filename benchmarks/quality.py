@@ -261,7 +261,7 @@ def main():
     parser.add_argument("--option", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--sensitivity", type=float, default=50.0)
     parser.add_argument("--grain", default="match", choices=("match", "none"))
-    parser.add_argument("--scratches", default="auto", choices=("auto", "on", "off"))
+    parser.add_argument("--scratches", default="off", choices=("auto", "on", "off"))
     parser.add_argument("--quick", action="store_true", help="a twelfth of the film, small crops")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write all sums and figures here")
