@@ -41,7 +41,7 @@ def on_cluster(
             hint='Install it: pip install "darkroom-film[dask]".',
         ) from error
     try:
-        client = Client(address, timeout=TIMEOUT)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=TIMEOUT)
     except (OSError, ValueError, TypeError, ImportError) as error:
         raise BackendError(
             f"no scheduler answers at {address}", hint="`dask scheduler` prints its address."
@@ -59,7 +59,7 @@ def on_cluster(
             client.submit(carry_out, order, parcel, pure=False): number
             for number, order in enumerate(orders)
         }
-        for task in as_completed(tasks):  # type: ignore[no-untyped-call]
+        for task in as_completed(tasks):
             number = tasks[task]
             yield number, _outcome(task, orders[number], client.status, address)
 
