@@ -104,16 +104,22 @@ def calibrate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write. [default: FILE]")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUTPUT; FILE itself is always written.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that look at pictures.")] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the figures.")] = False,
     quiet: Quiet = False,
     as_json: TableAsJson = False,
 ) -> None:
     """Choose thresholds, or fit the judge of candidates, and keep them in the file."""
+    from darkroom.errors import UsageError
     from darkroom.plugins.manager import installed
     from darkroom.training import calibrate as work
     from darkroom.training.samples import photograph_files, read_names
 
+    if output is not None and output.exists() and not (overwrite or dry_run):
+        raise UsageError(f"{output} exists", hint="Use --overwrite to replace it.")
     left_out = read_names(without) if without else []
     files = photograph_files(photographs, left_out) if photographs else []
     _, trainable = work.load_trainable(file, installed())
