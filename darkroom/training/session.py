@@ -20,7 +20,7 @@ from darkroom.training.config import Recipe, make_config
 from darkroom.training.convert import is_torch_file, read_state
 from darkroom.training.data import digest, load_photographs, usable
 from darkroom.training.loop import BEST, LAST, Event, Run, join
-from darkroom.training.trainable import Initialisable, Trainable, channels_of
+from darkroom.training.trainable import Growable, Initialisable, Trainable, channels_of
 from darkroom.weights import WeightsHeader, fill_module, load_weights, read_header
 
 
@@ -160,25 +160,29 @@ def start_from(trainable: Trainable, path: Path) -> str:
     if not is_torch_file(path):
         header, tensors = load_weights(path, trainable.architecture)
         own = {name: tuple(t.shape) for name, t in trainable.module.state_dict().items()}
-        if own == {name: t.shape for name, t in tensors.items()} or not isinstance(
-            trainable, Initialisable
-        ):
-            fill_module(trainable.module, tensors, path)
+        fits = own == {name: t.shape for name, t in tensors.items()}
+        if isinstance(trainable, Growable) and not fits:
+            state = {name: torch.from_numpy(t) for name, t in tensors.items()}
+            _take_over(trainable.grow_from, state, path)
         else:
-            _take_over(trainable, {n: torch.from_numpy(t) for n, t in tensors.items()}, path)
+            fill_module(trainable.module, tensors, path)
         return header.digest
     if not isinstance(trainable, Initialisable):
         raise BackendError(
             f"{path}: {trainable.architecture} starts from weights files only",
             hint="`darkroom weights convert` makes one from a .pth of the same network.",
         )
-    _take_over(trainable, read_state(path), path)
+    _take_over(trainable.start_from, read_state(path), path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _take_over(trainable: Initialisable, state: Mapping[str, torch.Tensor], path: Path) -> None:
+def _take_over(
+    start: Callable[[Mapping[str, torch.Tensor]], None],
+    state: Mapping[str, torch.Tensor],
+    path: Path,
+) -> None:
     try:
-        trainable.start_from(state)
+        start(state)
     except ValueError as error:
         raise BackendError(f"{path}: {error}") from error
 

@@ -16,6 +16,7 @@ __all__ = [
     "DAMAGED",
     "UNDECIDED",
     "Batch",
+    "Growable",
     "Initialisable",
     "JudgedTrainable",
     "Trainable",
@@ -108,11 +109,23 @@ class JudgedTrainable(Protocol):
 
 @runtime_checkable
 class Initialisable(Protocol):
-    """A trainable that can start from weights of another architecture, or of a smaller network."""
+    """A trainable that can start from the weights of another architecture."""
 
     def start_from(self, state: Mapping[str, Tensor]) -> None:
         """Take what fits of a foreign state dict.
 
         Raises:
             ValueError: it is not what this network can start from.
+        """
+
+
+@runtime_checkable
+class Growable(Protocol):
+    """A trainable that can start from the weights of a smaller network of its own kind."""
+
+    def grow_from(self, state: Mapping[str, Tensor]) -> None:
+        """Take over a smaller network's weights.
+
+        Raises:
+            ValueError: it is no smaller network of this kind.
         """

@@ -37,7 +37,7 @@ class UNetTrainable:
         """The shape of the network."""
         return asdict(self.module.config)
 
-    def start_from(self, state: Mapping[str, Tensor]) -> None:
+    def grow_from(self, state: Mapping[str, Tensor]) -> None:
         """Grow out of a smaller network: what is new changes next to nothing at first.
 
         Blocks may have been added, and planes to the front end: these come after the old ones.
