@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -237,6 +238,9 @@ class Complaints(logging.Handler):
         self.heard = True
 
 
+MOST_PAGES = 64
+
+
 def _by_tifffile(path: Path, first: int, planar: bool) -> Pixels | None:
     """The page whose pixels start at an offset: (H, W[, samples]).
 
@@ -245,7 +249,9 @@ def _by_tifffile(path: Path, first: int, planar: bool) -> Pixels | None:
     logger, complaints = logging.getLogger("tifffile"), Complaints(logging.WARNING)
     logger.handlers, logger.propagate = [complaints], False
     with tifffile.TiffFile(path) as tif:
-        pages = [page for top in tif.pages for page in (top, *(top.pages or ()))]
+        # A damaged chain of directories may have no end for tifffile.
+        tops = islice(tif.pages, MOST_PAGES)
+        pages = [p for top in tops for p in (top, *islice(top.pages or (), MOST_PAGES))]
         page = next(page for page in pages if page.dataoffsets[:1] == (first,))
         pixels = page.asarray()
     if complaints.heard:
