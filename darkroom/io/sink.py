@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Protocol, Self
 
-from darkroom.scan import Pixels
+from darkroom.errors import OutputError
+from darkroom.io.atomic import AtomicFile
+from darkroom.scan import Pixels, ScanInfo
 
 
 class ScanSink(Protocol):
@@ -51,3 +53,75 @@ class ScanSink(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+class AtomicSink:
+    """The part of a `ScanSink` that no format does otherwise: an end, and a name at the end.
+
+    A format writes its rows, what completes the file (`_complete`), and lets go of what it holds
+    besides (`_release`).
+
+    Attributes:
+        path: the final name.
+        info: what is written.
+
+    Raises:
+        OutputError: as `AtomicFile`.
+    """
+
+    def __init__(self, path: Path, info: ScanInfo, *, overwrite: bool) -> None:
+        self.path, self.info = path, info
+        self._done, self._finished = 0, False
+        self._atomic = AtomicFile(path, overwrite=overwrite)
+
+    def _count(self, rows: Pixels) -> int:
+        """Where the next rows begin, once they are found to fit.
+
+        Raises:
+            ValueError: they are of another size or type, or more than the image has.
+        """
+        info, first = self.info, self._done
+        if rows.shape[1:] != (info.width, info.samples) or rows.dtype != info.dtype:
+            raise ValueError(f"rows of {rows.shape} {rows.dtype} do not fit the image")
+        if first + len(rows) > info.height:
+            raise ValueError("more rows than the image has")
+        self._done += len(rows)
+        return first
+
+    def _require_all(self) -> None:
+        if self._done != self.info.height:
+            raise OutputError(
+                f"{self.path}: only {self._done} of {self.info.height} rows were written"
+            )
+
+    def _complete(self) -> None:
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Let go of threads and spools; nothing by default."""
+
+    def finish(self) -> Path:
+        """See `ScanSink`."""
+        if not self._finished:
+            self._complete()
+            self._finished = True
+        return self._atomic.finish()
+
+    def commit(self) -> Path:
+        """See `ScanSink`."""
+        try:
+            self.finish()
+            return self._atomic.commit()
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Throw the file away unless it was committed."""
+        self._release()
+        self._atomic.abort()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()

@@ -2,13 +2,13 @@
 
 import struct
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import imagecodecs
 import numpy as np
 
-from darkroom.errors import OutputError, UsageError
-from darkroom.io.atomic import AtomicFile, writing
+from darkroom.errors import UsageError
+from darkroom.io.atomic import writing
 from darkroom.io.exif import exif_of_tags
 from darkroom.io.jpeg.read import (
     APP1,
@@ -20,6 +20,7 @@ from darkroom.io.jpeg.read import (
     IRB_MARK,
     XMP_MARK,
 )
+from darkroom.io.sink import AtomicSink
 from darkroom.io.tiff import tags as T
 from darkroom.scan import Pixels, ScanInfo
 
@@ -27,7 +28,7 @@ LARGEST_SEGMENT = 65533
 QUALITY = 95
 
 
-class JpegSink:
+class JpegSink(AtomicSink):
     """A JPEG being written; see `darkroom.io.sink.ScanSink`. Keeps the whole image in memory.
 
     Raises:
@@ -42,54 +43,26 @@ class JpegSink:
             )
         if max(info.width, info.height) > 65500:
             raise UsageError(f"{path}: too large for a JPEG", hint="write a .tif instead")
-        self.path, self.info = path, info
         self.layout = f"JPEG, 8-bit, quality {QUALITY}"
         self.exact = False
         self.losses = ["exact pixels (JPEG changes every one of them a little)"]
         self.losses += info.metadata.left_out
         self._header = _header_segments(info, self.losses)
         self._pixels = np.empty((info.height, info.width, info.samples), np.uint8)
-        self._done, self._finished = 0, False
-        self._atomic = AtomicFile(path, overwrite=overwrite)
+        super().__init__(path, info, overwrite=overwrite)
 
     def write_rows(self, rows: Pixels) -> None:
         """The next rows: (n, width, samples)."""
-        if rows.shape[1:] != self._pixels.shape[1:] or rows.dtype != np.uint8:
-            raise ValueError(f"rows of {rows.shape} {rows.dtype} do not fit the image")
-        self._pixels[self._done : self._done + len(rows)] = rows
-        self._done += len(rows)
+        first = self._count(rows)
+        self._pixels[first : first + len(rows)] = rows
 
-    def finish(self) -> Path:
-        """Encode the image; returns the complete file under its temporary name."""
-        if not self._finished:
-            if self._done != self.info.height:
-                raise OutputError(
-                    f"{self.path}: only {self._done} of {self.info.height} rows were written"
-                )
-            pixels = self._pixels if self.info.samples == 3 else self._pixels[..., 0]
-            data = imagecodecs.jpeg8_encode(pixels, level=QUALITY, subsampling="444")
-            with writing(self.path):
-                self._atomic.file.write(_with_header(bytes(data), self.info, self._header))
-            self._finished = True
-        return self._atomic.finish()
-
-    def commit(self) -> Path:
-        """Finish the file if need be and give it its name; returns the path."""
-        try:
-            self.finish()
-            return self._atomic.commit()
-        finally:
-            self.abort()
-
-    def abort(self) -> None:
-        """Throw the file away unless it was committed."""
-        self._atomic.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.abort()
+    def _complete(self) -> None:
+        """Encode the image."""
+        self._require_all()
+        pixels = self._pixels if self.info.samples == 3 else self._pixels[..., 0]
+        data = imagecodecs.jpeg8_encode(pixels, level=QUALITY, subsampling="444")
+        with writing(self.path):
+            self._atomic.file.write(_with_header(bytes(data), self.info, self._header))
 
 
 def create_jpeg(

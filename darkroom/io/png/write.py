@@ -9,15 +9,16 @@ import struct
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.errors import OutputError, UsageError
-from darkroom.io.atomic import AtomicFile, writing
+from darkroom.errors import UsageError
+from darkroom.io.atomic import writing
 from darkroom.io.exif import exif_of_tags
 from darkroom.io.png.chunks import COLOUR, METRE, OTHERS, SIGNATURE, TEXTS, XMP_KEY, chunk
+from darkroom.io.sink import AtomicSink
 from darkroom.machine import processors
 from darkroom.metadata import Chunk
 from darkroom.scan import Pixels, ScanInfo
@@ -28,7 +29,7 @@ _LEVEL = 6
 _THREADS = min(4, processors())
 
 
-class PngSink:
+class PngSink(AtomicSink):
     """A PNG being written; see `darkroom.io.sink.ScanSink`.
 
     Raises:
@@ -37,7 +38,6 @@ class PngSink:
     """
 
     def __init__(self, path: Path, info: ScanInfo, *, overwrite: bool = False) -> None:
-        self.path, self.info = path, info
         self.exact = True
         self.losses: list[str] = []
         colour = _colour_type(path, info)
@@ -48,28 +48,22 @@ class PngSink:
         self._previous: NDArray[np.uint8] = np.zeros((1, self._row_bytes), np.uint8)
         self._band_rows = max(1, _BAND // self._row_bytes)
         self._pending: list[Future[tuple[bytes, bytes]]] = []
-        self._done, self._adler = 0, 1
-        self._finished = False
+        self._adler = 1
         header = struct.pack(">IIBBBBB", info.width, info.height, bits, colour, 0, 0, 0)
         start = SIGNATURE + chunk(b"IHDR", header) + _metadata_chunks(info, self.losses)
         self._pool = ThreadPoolExecutor(_THREADS, "png")
-        self._atomic = AtomicFile(path, overwrite=overwrite)
+        super().__init__(path, info, overwrite=overwrite)
         # 0x789c: a zlib stream of the default kind follows (RFC 1950).
         self._write(start + chunk(b"IDAT", b"\x78\x9c"))
 
     def write_rows(self, rows: Pixels) -> None:
         """The next rows: (n, width, samples)."""
-        info = self.info
-        if rows.shape[1:] != (info.width, info.samples) or rows.dtype != info.dtype:
-            raise ValueError(f"rows of {rows.shape} {rows.dtype} do not fit the image")
-        if self._done + len(rows) > info.height:
-            raise ValueError("more rows than the image has")
+        self._count(rows)
         for y in range(0, len(rows), self._band_rows):
-            band = rows[y : y + self._band_rows].astype(info.dtype.newbyteorder(">"))
+            band = rows[y : y + self._band_rows].astype(self.info.dtype.newbyteorder(">"))
             data = np.frombuffer(band.tobytes(), np.uint8).reshape(-1, self._row_bytes)
             self._pending.append(self._pool.submit(_compress, data, self._previous, self._pixel))
             self._previous = data[-1:]
-            self._done += len(data)
             while len(self._pending) > 2 * _THREADS:
                 self._take()
 
@@ -78,47 +72,25 @@ class PngSink:
         self._adler = zlib.adler32(rows, self._adler)
         self._write(chunk(b"IDAT", packed))
 
-    def finish(self) -> Path:
-        """Write what is pending; returns the complete file under its temporary name."""
-        if not self._finished:
-            if self._done != self.info.height:
-                raise OutputError(
-                    f"{self.path}: only {self._done} of {self.info.height} rows were written"
-                )
-            while self._pending:
-                self._take()
-            end = zlib.compressobj(_LEVEL, zlib.DEFLATED, -15).flush(zlib.Z_FINISH)
-            self._write(chunk(b"IDAT", end + struct.pack(">I", self._adler)))
-            late = [each for each in self.info.metadata.chunks if each.late]
-            for each in late:
-                if each.name not in (*COLOUR, *OTHERS, *TEXTS):
-                    self._write(raw_chunk(each))
-            self._write(chunk(b"IEND", b""))
-            self._finished = True
-        return self._atomic.finish()
+    def _complete(self) -> None:
+        """Write what is pending, and the end."""
+        self._require_all()
+        while self._pending:
+            self._take()
+        end = zlib.compressobj(_LEVEL, zlib.DEFLATED, -15).flush(zlib.Z_FINISH)
+        self._write(chunk(b"IDAT", end + struct.pack(">I", self._adler)))
+        late = [each for each in self.info.metadata.chunks if each.late]
+        for each in late:
+            if each.name not in (*COLOUR, *OTHERS, *TEXTS):
+                self._write(raw_chunk(each))
+        self._write(chunk(b"IEND", b""))
 
-    def commit(self) -> Path:
-        """Finish the file if need be and give it its name; returns the path."""
-        try:
-            self.finish()
-            return self._atomic.commit()
-        finally:
-            self.abort()
-
-    def abort(self) -> None:
-        """Throw the file away unless it was committed."""
+    def _release(self) -> None:
         self._pool.shutdown(cancel_futures=True)
-        self._atomic.abort()
 
     def _write(self, data: bytes) -> None:
         with writing(self.path):
             self._atomic.file.write(data)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.abort()
 
 
 def create_png(

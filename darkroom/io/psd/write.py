@@ -6,18 +6,19 @@ The merged picture, which programs show that know no layers, is the cleaned one.
 import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import imagecodecs
 import numpy as np
 
-from darkroom.errors import OutputError, UsageError
+from darkroom.errors import UsageError
 from darkroom.geometry import Window, bands
-from darkroom.io.atomic import AtomicFile, writing
+from darkroom.io.atomic import writing
 from darkroom.io.exif import exif_of_tags
 from darkroom.io.photoshop import EXIF, ICC, IPTC, RESOLUTION, XMP, pack_resource
 from darkroom.io.psd.layout import ALPHA, GREY, LARGEST_FILE, LARGEST_SIDE, RAW, RGB, RLE, Header
 from darkroom.io.scratch import Scratch, Spool
+from darkroom.io.sink import AtomicSink
 from darkroom.io.tiff.ifd import IfdError, pack_exif, parse_exif
 from darkroom.io.tiff.tags import ORIENTATION
 from darkroom.scan import Bytes, Pixels, ScanInfo
@@ -28,7 +29,7 @@ EMPTY_ROWS = 64
 NOTHING = b"\x80"  # which PackBits passes over
 
 
-class PsdSink:
+class PsdSink(AtomicSink):
     """A layered Photoshop file being written; see `darkroom.io.sink.ScanSink`.
 
     `write_layers` makes the layers; with `write_rows` alone there is only the merged picture. The
@@ -48,7 +49,7 @@ class PsdSink:
             )
         if max(info.width, info.height) > LARGEST_SIDE[True]:
             raise UsageError(f"{path}: too large for a Photoshop file", hint="name it .tif")
-        self.path, self.info, self.exact = path, info, True
+        self.exact = True
         self.losses = list(info.metadata.left_out)
         self._resources = _resources(info, self.losses)
         if info.extra:
@@ -60,8 +61,8 @@ class PsdSink:
         spool = (info.width, info.height, info.channels, info.dtype)
         self._before, self._after = scratch.spool(*spool), scratch.spool(*spool)
         self._mask = scratch.spool(info.width, info.height, 1, np.uint8)
-        self._done, self._layered, self._finished = 0, False, False
-        self._atomic = AtomicFile(path, overwrite=overwrite)
+        self._layered = False
+        super().__init__(path, info, overwrite=overwrite)
 
     def write_rows(self, rows: Pixels) -> None:
         """The next rows of the merged picture: (n, width, samples)."""
@@ -76,44 +77,17 @@ class PsdSink:
         self._mask.write(window, mask)
 
     def _next(self, rows: Pixels) -> Window:
-        info = self.info
-        if rows.shape[1:] != (info.width, info.samples) or rows.dtype != info.dtype:
-            raise ValueError(f"rows of {rows.shape} {rows.dtype} do not fit the image")
-        window = Window(0, self._done, info.width, len(rows))
-        self._done += len(rows)
-        return window
+        return Window(0, self._count(rows), self.info.width, len(rows))
 
-    def finish(self) -> Path:
-        """Put the file together; returns it complete under its temporary name."""
-        if not self._finished:
-            if self._done != self.info.height:
-                raise OutputError(
-                    f"{self.path}: only {self._done} of {self.info.height} rows were written"
-                )
-            with writing(self.path):
-                self._write_file(self._atomic.file)
-            self._finished = True
-        return self._atomic.finish()
+    def _complete(self) -> None:
+        """Put the file together."""
+        self._require_all()
+        with writing(self.path):
+            self._write_file(self._atomic.file)
 
-    def commit(self) -> Path:
-        """Finish the file if need be and give it its name; returns the path."""
-        try:
-            self.finish()
-            return self._atomic.commit()
-        finally:
-            self.abort()
-
-    def abort(self) -> None:
-        """Throw the file away unless it was committed."""
+    def _release(self) -> None:
         for spool in (self._before, self._after, self._mask):
             spool.close()
-        self._atomic.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.abort()
 
     # -- putting it together ------------------------------------------------------------------
 

@@ -9,14 +9,15 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import numpy as np
 
 from darkroom.errors import OutputError, UsageError
 from darkroom.geometry import bands
-from darkroom.io.atomic import AtomicFile, writing
+from darkroom.io.atomic import writing
 from darkroom.io.infrared import open_infrared
+from darkroom.io.sink import AtomicSink
 from darkroom.io.tiff import codecs as codecs
 from darkroom.io.tiff import tags as T
 from darkroom.io.tiff.carry import carried_tags
@@ -66,7 +67,7 @@ class _PageWriter:
         self.band = np.empty((rows, self.info.width, self.info.samples), self.info.dtype)
 
 
-class TiffSink:
+class TiffSink(AtomicSink):
     """A TIFF being written; see `darkroom.io.sink.ScanSink`.
 
     Args:
@@ -90,7 +91,6 @@ class TiffSink:
         overwrite: bool = False,
         more_bytes: int = 0,
     ) -> None:
-        self.path, self.info = path, info
         self.exact = True
         self.losses: list[str] = []
         order, tags = carried_tags(info, self.losses)
@@ -105,8 +105,7 @@ class TiffSink:
         self._page = _PageWriter(info, plan, tags)
         self._pages = [self._page]
         self._pool = ThreadPoolExecutor(_THREADS, "tiff") if _THREADS > 1 else None
-        self._atomic = AtomicFile(path, overwrite=overwrite)
-        self._finished = False
+        super().__init__(path, info, overwrite=overwrite)
         self._at = len(self._layout.pack_header(0))
         with self._guard():
             self._atomic.file.write(bytes(self._at))
@@ -155,17 +154,14 @@ class TiffSink:
         for piece in rows:
             self.write_rows(piece)
 
-    def finish(self) -> Path:
-        """Write the directories; returns the complete file under its temporary name."""
-        if not self._finished:
-            self._carry_infrared()
-            self._finish_page()
-            with self._guard():
-                first = self._write_directories()
-                self._atomic.file.seek(0)
-                self._atomic.file.write(self._layout.pack_header(first))
-            self._finished = True
-        return self._atomic.finish()
+    def _complete(self) -> None:
+        """Write the directories."""
+        self._carry_infrared()
+        self._finish_page()
+        with self._guard():
+            first = self._write_directories()
+            self._atomic.file.seek(0)
+            self._atomic.file.write(self._layout.pack_header(first))
 
     def _carry_infrared(self) -> None:
         """Append the source's infrared page, as its own kind of page, where it had one."""
@@ -178,25 +174,9 @@ class TiffSink:
             pieces = (scan.read(window) for window in bands(info.width, info.height, rows))
             self.add_page(info, pieces, subfile=scan.info.storage.subfile)
 
-    def commit(self) -> Path:
-        """Finish the file if need be and give it its name; returns the path."""
-        try:
-            self.finish()
-            return self._atomic.commit()
-        finally:
-            self.abort()
-
-    def abort(self) -> None:
-        """Throw the file away unless it was committed."""
+    def _release(self) -> None:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
-        self._atomic.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.abort()
 
     # -- pixels -------------------------------------------------------------------------------
 
