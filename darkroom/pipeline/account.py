@@ -2,10 +2,12 @@
 
 import os
 import platform
-import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,14 @@ from darkroom.pipeline.written import Written
 from darkroom.protocols import Accountable, Backend
 from darkroom.scan import Scan
 
-# What computes; where it is loaded, its version may matter to the last bit.
-LIBRARIES = ("numpy", "scipy", "cv2", "skimage", "torch")
+# What computes, by the name of its distribution: its version may matter to the last bit.
+LIBRARIES = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "cv2": "opencv-python-headless",
+    "skimage": "scikit-image",
+    "torch": "torch",
+}
 
 
 def make_receipt(
@@ -98,16 +106,24 @@ def numeric_form(engine: Engine) -> dict[str, Any]:
 
     Returns:
         `precision`: the number format of each backend that says it; `processor`: what kind it is
-        and which of its instructions are used; `libraries`: versions of those loaded.
+        and which of its instructions are used; `libraries`: versions of those installed.
     """
     precision = {
         name: backend.provenance.precision
         for name, backend in _named(engine)
         if isinstance(backend, Accountable)
     }
-    loaded = {name: sys.modules[name] for name in LIBRARIES if name in sys.modules}
-    versions = {name: str(getattr(module, "__version__", "")) for name, module in loaded.items()}
-    return {"precision": precision, "processor": _processor(), "libraries": versions}
+    return {"precision": precision, "processor": _processor(), "libraries": _versions()}
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Of those installed, loaded or not: what a process did before must not show in a receipt."""
+    found = {}
+    for name, distribution in LIBRARIES.items():
+        with suppress(PackageNotFoundError):
+            found[name] = version(distribution)
+    return found
 
 
 def _processor() -> str:
