@@ -134,8 +134,7 @@ def _main(arguments: Sequence[str]) -> int:
         # Click makes an exit of a closed pipe.
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
-        streams.flush()
-        console.warn("stdout was closed before everything was printed")
+        streams.count_lost()
         return 1
     except KeyboardInterrupt:
         result = INTERRUPTED

@@ -54,7 +54,7 @@ def results() -> TextIO:
 def put_result(text: str) -> None:
     """One piece of result and a new line, written at once; what cannot be written is counted."""
     if not _put(results(), text + "\n"):
-        _state.lost += 1
+        count_lost()
 
 
 def put_message(text: str, end: str = "\n") -> None:
@@ -65,6 +65,11 @@ def put_message(text: str, end: str = "\n") -> None:
 def lost() -> int:
     """How many pieces of result could not be written."""
     return _state.lost
+
+
+def count_lost() -> None:
+    """Count a piece of result that somebody else failed to write."""
+    _state.lost += 1
 
 
 def forget() -> None:
@@ -79,7 +84,7 @@ def flush() -> None:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             if stream is sys.stdout:
-                _state.lost += 1
+                count_lost()
             _silence(stream)
 
 

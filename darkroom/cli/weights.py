@@ -9,8 +9,14 @@ import typer
 
 from darkroom.cli import console
 from darkroom.cli.options import Quiet, TableAsJson
+from darkroom.errors import UsageError
 
 app = typer.Typer(help="List and check the weights of networks.", no_args_is_help=True)
+
+
+def _refuse_existing(output: Path, overwrite: bool) -> None:
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output} exists", hint="Use --overwrite to replace it.")
 
 
 @app.callback()
@@ -55,14 +61,12 @@ def convert(
     as_json: TableAsJson = False,
 ) -> None:
     """Make a weights file from one of PyTorch's; nothing in it is executed."""
-    from darkroom.errors import UsageError
     from darkroom.plugins.manager import installed
     from darkroom.training.config import Recipe, read_recipe
     from darkroom.training.convert import convert as run
     from darkroom.training.session import make_trainable
 
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output} exists", hint="Use --overwrite to replace it.")
+    _refuse_existing(output, overwrite)
     shape = read_recipe(recipe) if recipe else Recipe(None, {}, {})
     run(file, output, make_trainable(arch, shape, installed()), licence)
     if as_json:
@@ -113,13 +117,12 @@ def calibrate(
     as_json: TableAsJson = False,
 ) -> None:
     """Choose thresholds, or fit the judge of candidates, and keep them in the file."""
-    from darkroom.errors import UsageError
     from darkroom.plugins.manager import installed
     from darkroom.training import calibrate as work
     from darkroom.training.samples import photograph_files, read_names
 
-    if output is not None and output.exists() and not (overwrite or dry_run):
-        raise UsageError(f"{output} exists", hint="Use --overwrite to replace it.")
+    if output is not None:
+        _refuse_existing(output, overwrite or dry_run)
     left_out = read_names(without) if without else []
     files = photograph_files(photographs, left_out) if photographs else []
     _, trainable = work.load_trainable(file, installed())
