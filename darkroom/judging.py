@@ -8,7 +8,7 @@ while grain, hair and foliage are both. It is fitted on pictures by `darkroom we
 and kept with the weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -69,7 +69,14 @@ class _Near:
         return float(max(np.abs(self.change[self.mask]).mean(), LEAST))
 
 
-def candidate_features(image: Float, fill: Float, score: Float, mask: Bytes, low: float) -> Float:
+def candidate_features(
+    image: Float,
+    fill: Float,
+    score: Float,
+    mask: Bytes,
+    low: float,
+    wanted: Collection[str] = NAMES,
+) -> Float:
     """float32 (len(NAMES),): what the judge goes by.
 
     Scores count as log-odds; areas, lengths, energy and company as logarithms; the picture around
@@ -81,6 +88,8 @@ def candidate_features(image: Float, fill: Float, score: Float, mask: Bytes, low
         score: float32 (H, W) in [0, 1].
         mask: uint8 (H, W), 255 in what would be repaired.
         low: score from which a pixel belongs to a candidate.
+        wanted: features that will be looked at. Those of the picture around cost as much as all
+            others; where none of a group is wanted, the group is 0.
     """
     down, right = surroundings(mask, SURROUNDINGS)
     image, fill, score = (p[down, right] for p in (image, fill, score))
@@ -94,8 +103,18 @@ def candidate_features(image: Float, fill: Float, score: Float, mask: Bytes, low
         surroundings(inside, NEAR),
     )
     others = (score >= low) & ~near.whole
-    values = (*_scores(near), *_changes(near), *_company(near, others), *_picture(near, fill))
-    return np.array((*values, *_colour(image[inside], fill[inside])), np.float32)
+    groups: dict[tuple[str, ...], Callable[[], tuple[float, ...]]] = {
+        SCORES: lambda: _scores(near),
+        CHANGES: lambda: _changes(near),
+        COMPANY: lambda: _company(near, others),
+        PICTURE: lambda: _picture(near, fill),
+        COLOUR: lambda: _colour(image[inside], fill[inside]),
+    }
+    needed = {"change_energy", *wanted}  # which caution goes by
+    values: list[float] = []
+    for names, take in groups.items():
+        values += take() if needed.intersection(names) else (0.0,) * len(names)
+    return np.array(values, np.float32)
 
 
 def surroundings(mask: NDArray[Any], margin: int = SURROUNDINGS) -> tuple[slice, slice]:
@@ -112,8 +131,10 @@ def _whole(score: Float, inside: Where, low: float) -> Where:
     import cv2
 
     possible = ((score >= low) | inside).view(np.uint8)
-    labels = cv2.connectedComponents(possible, connectivity=8)[1]
-    return np.asarray(np.isin(labels, np.unique(labels[inside])), np.bool_)
+    count, labels = cv2.connectedComponents(possible, connectivity=8)
+    own = np.zeros(count, np.bool_)
+    own[labels[inside]] = True
+    return np.asarray(own[labels], np.bool_)
 
 
 def _scores(near: _Near) -> tuple[float, ...]:

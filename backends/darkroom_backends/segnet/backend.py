@@ -6,7 +6,7 @@ the corner of the scan, each with the same margin. What a pixel gets follows fro
 to the last bit, however the tiles lay.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import SURROUNDINGS, Judge, candidate_features
+from darkroom.judging import NAMES, SURROUNDINGS, Judge, candidate_features
 from darkroom.precision import check_precision, computing
 from darkroom.protocols import Device, Provenance, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, reflect
@@ -99,12 +99,14 @@ class SegNetRestorer:
         """By the component, the change its repair makes, and what is around."""
         if self._judge is None:
             return 1.0
-        return self._judge.confidence(self.features(crop, stats), sensitivity)
+        features = self.features(crop, stats, self._judge.names)
+        return self._judge.confidence(features, sensitivity)
 
-    def features(self, crop: Tile, stats: FrameStats) -> Float:
+    def features(self, crop: Tile, stats: FrameStats, wanted: Collection[str] = NAMES) -> Float:
         """See `darkroom.judging.candidate_features`."""
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        return candidate_features(crop.image, crop.fill, crop.score, crop.mask, self._low)
+        given = crop.image, crop.fill, crop.score, crop.mask
+        return candidate_features(*given, self._low, wanted)
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
         """Scores and fills of the tiles' cores; around them the score is 0."""

@@ -5,7 +5,7 @@ what it lets through, what detail lies below) holds for every channel, so a colo
 look; each channel brings its own surroundings. Tiles without damage are not filled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import SURROUNDINGS, Judge, candidate_features
+from darkroom.judging import NAMES, SURROUNDINGS, Judge, candidate_features
 from darkroom.precision import check_precision, computing
 from darkroom.protocols import Device, Provenance, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile
@@ -102,9 +102,10 @@ class UNetRestorer:
         """By the component, the change its repair makes, and what is around."""
         if self._judge is None:
             return 1.0
-        return self._judge.confidence(self.features(crop, stats), sensitivity)
+        features = self.features(crop, stats, self._judge.names)
+        return self._judge.confidence(features, sensitivity)
 
-    def features(self, crop: Tile, stats: FrameStats) -> Float:
+    def features(self, crop: Tile, stats: FrameStats, wanted: Collection[str] = NAMES) -> Float:
         """See `darkroom.judging.candidate_features`."""
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
         scale = self._scale_for(stats)
@@ -112,7 +113,9 @@ class UNetRestorer:
         step = scale if crop.mask[::scale, ::scale].any() else 1
         seen = slice(None, None, step), slice(None, None, step)
         return candidate_features(
-            *(crop.image[seen], crop.fill[seen], crop.score[seen], crop.mask[seen]), self._low
+            *(crop.image[seen], crop.fill[seen], crop.score[seen], crop.mask[seen]),
+            self._low,
+            wanted,
         )
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
