@@ -24,8 +24,7 @@ class Page:
         self.size(width, height)
         browser.get(client.address)
         client.ready()
-        self.wait(lambda: self.js("document.getElementById('scan').options.length"))
-        self.settle()
+        self.opened()
 
     def size(self, width, height=800):
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -41,6 +40,12 @@ class Page:
                 return
             time.sleep(0.05)
         raise AssertionError("it did not come about")
+
+    def opened(self):
+        """Wait until the page answers keys: scans, marks and picture are there."""
+        self.wait(lambda: self.js("document.getElementById('scan').options.length"))
+        self.wait(lambda: self.js("document.querySelectorAll('.row').length"))
+        self.settle()
 
     def settle(self):
         self.wait(lambda: self.js("document.getElementById('viewer').dataset.settled") == "true")
@@ -95,7 +100,7 @@ def test_by_keys_alone(page, cleaned):
     assert review_path(cleaned.with_name("a_clean.tif")).exists()
     assert "•" not in page.label()
     page.browser.refresh()
-    page.wait(lambda: page.js("document.getElementById('scan').options.length"))
+    page.opened()
     page.expect(f"{total} repairs, 1 vetoed")
     vetoed = "[...document.querySelectorAll('.row.vetoed')].map(r => r.dataset.name)"
     page.wait(lambda: page.js(vetoed) == [first])
@@ -161,7 +166,7 @@ def test_two_tabs(page):
     one = page.browser.current_window_handle
     page.browser.switch_to.new_window("tab")
     page.browser.get(page.client.address)
-    page.wait(lambda: page.js("document.getElementById('scan').options.length"))
+    page.opened()
     page.expect(f"{total} repairs")
     page.type("n", "v")
     page.expect("1 vetoed")
