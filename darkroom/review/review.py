@@ -13,64 +13,20 @@ import numpy as np
 
 from darkroom.errors import DarkroomError, InputError, UsageError
 from darkroom.geometry import Window
-from darkroom.io.scratch import Spool
-from darkroom.pipeline.cutting import Cutter
-from darkroom.pipeline.engine import load_engine
-from darkroom.pipeline.repair import Repair
-from darkroom.pipeline.survey import survey
-from darkroom.review.live import LiveRepairs
-from darkroom.review.marks import Edit, LiveMask, Mark, Shape, State, stroke
-from darkroom.review.picture import TILE, Picture
+from darkroom.review.marks import Edit, Mark, Shape, State, stroke
+from darkroom.review.picture import TILE
 from darkroom.review.saving import Conflict, save
 from darkroom.review.search import Search, start_search
 from darkroom.review.sources import Sources, sha256_of
+from darkroom.review.table import Table
 from darkroom.review.view import MODES, difference
-from darkroom.review.wire import Json, Wire
+from darkroom.review.wire import Json
 from darkroom.scan import Bytes
 
 LAYERS = ("before", "after", "difference", "infrared")
 LARGEST_BRUSH = 200.0  # pixels of radius
 MOST_POINTS = 5000
-BAND = 256  # rows; of no matter to single repairs
 NICE = 10
-
-
-class Table:
-    """What there is once the marks of a scan are known.
-
-    Args:
-        sources: what is open for the scan.
-        found: uint8 spool of what was found.
-        state: what was decided before; names of vetoed marks are filled in.
-        repaired: uint8 spool of what was repaired in the result that is there, or None.
-    """
-
-    def __init__(
-        self, sources: Sources, found: Spool, state: State, repaired: Spool | None
-    ) -> None:
-        request, scan = sources.request, sources.scan
-        options = request.options
-        engine = load_engine(options, request.machine.device, request.plugins, mask_given=True)
-        self.mask = LiveMask(found, sources.spool())
-        vetoed = sources.vetoed_names(self.mask)
-        self.state = State(vetoed, state.edits)
-        self.mask.redraw([scan.info.window], self.state)
-        repair = Repair(
-            Cutter(scan, sources.codec),
-            self.mask.live,
-            engine.inpainter,
-            None,
-            survey(scan, sources.codec, options.polarity),
-            None,
-            options.grain,
-            options.seed,
-            BAND,
-        )
-        earlier = None if repaired is None else sources.earlier(repaired, engine)
-        self.repairs = LiveRepairs(repair, self.mask, earlier)
-        self.wire = Wire(self.mask, sources.picture.upright)
-        self.after = Picture(scan, sources.picture.view, self.repairs.read)
-        self.after.begin_like(sources.picture)
 
 
 class Review:
