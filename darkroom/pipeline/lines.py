@@ -19,6 +19,7 @@ from darkroom.scratches.lines import LineScratch
 
 BARS = (2.5, 0.0, -1.0)  # log-odds asked for at sensitivities 0, 50 and 100
 WANTED = -1.5  # what they change by where the user says that there are scratches
+LEAST_SIDE = 800  # pixels; on less an edge of the picture cannot be told from a scratch
 
 
 def line_scratches(
@@ -42,9 +43,10 @@ def line_scratches(
         pool: threads.
         progress: told of the pass over the frame.
     """
-    if options.scratches == "off":
-        return []
     frame, channels = stats.frame, scan.info.channels
+    small = min(frame.width, frame.height) < LEAST_SIDE
+    if options.scratches == "off" or (small and options.scratches == "auto"):
+        return []
     progress.stage("looking for line scratches", frame.area)
     left = frame.area
 

@@ -108,7 +108,7 @@ def test_cleaning_repairs_it_beside_any_backend_and_changes_nothing_else():
     clean = picture(6)
     image, _ = scratched(clean, 240, 5)
     scan = np.rint(image * 65535).astype(np.uint16)
-    options = CleanOptions(backend="classical", scratches="auto", max_coverage=0.001)
+    options = CleanOptions(backend="classical", scratches="on", max_coverage=0.001)
     results = [
         clean_array(scan, options, machine=MachineOptions(tile=tile, jobs=jobs))
         for tile, jobs in ((128, 1), (1024, 2))
@@ -124,3 +124,13 @@ def test_cleaning_repairs_it_beside_any_backend_and_changes_nothing_else():
     assert error[1] < 0.2 * error[0]
     off = clean_array(scan, CleanOptions(backend="classical"))
     assert (off.mask > 0).sum() < 0.1 * part.sum()
+
+
+def test_frames_too_small_to_tell_are_left_alone_unless_the_user_says_that_there_are_scratches():
+    image, _ = scratched(picture(6), 240, 5)
+    scan = np.rint(image * 65535).astype(np.uint16)
+    marked = {
+        wish: (clean_array(scan, CleanOptions(backend="classical", scratches=wish)).mask > 0).sum()
+        for wish in ("off", "auto", "on")
+    }
+    assert marked["auto"] == marked["off"] < marked["on"] / 4
