@@ -166,11 +166,16 @@ def fill_module(module: Any, tensors: Mapping[str, NDArray[Any]], origin: Path |
     import torch
 
     try:
-        own = {n: torch.from_numpy(a) for n, a in tensors.items() if not n.startswith(JUDGE)}
+        own = {n: torch.from_numpy(a) for n, a in network_arrays(tensors).items()}
         module.load_state_dict(own, strict=True)
     except RuntimeError as error:
         first = " ".join(str(error).split())[:300]
         raise BackendError(f"{origin} does not fit the network: {first}") from error
+
+
+def network_arrays(tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+    """Those of the tensors that are the network's."""
+    return {n: a for n, a in tensors.items() if not n.startswith(JUDGE)}
 
 
 def judge_arrays(tensors: Mapping[str, NDArray[Any]]) -> Tensors:

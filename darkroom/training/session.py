@@ -21,7 +21,7 @@ from darkroom.training.convert import is_torch_file, read_state
 from darkroom.training.data import digest, load_photographs, usable
 from darkroom.training.loop import BEST, LAST, Event, Run, join
 from darkroom.training.trainable import Growable, Initialisable, Trainable, channels_of
-from darkroom.weights import WeightsHeader, fill_module, load_weights, read_header
+from darkroom.weights import WeightsHeader, fill_module, load_weights, network_arrays, read_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,7 @@ def start_from(trainable: Trainable, path: Path) -> str:
     """
     if not is_torch_file(path):
         header, tensors = load_weights(path, trainable.architecture)
+        tensors = network_arrays(tensors)
         own = {name: tuple(t.shape) for name, t in trainable.module.state_dict().items()}
         fits = own == {name: t.shape for name, t in tensors.items()}
         if isinstance(trainable, Growable) and not fits:

@@ -21,7 +21,7 @@ from darkroom.protocols import Restorer
 from darkroom.scan import FrameStats, Tile, read_padded
 from darkroom.training.session import start_from
 from darkroom.training.trainable import Trainable
-from darkroom.weights import WeightsHeader, save_weights
+from darkroom.weights import JUDGE, WeightsHeader, save_weights
 
 SMALL = UNetConfig(widths=(8, 8, 8), dilations=(1,))
 TABLE = [[0.0, 0.6, 0.9], [50.0, 0.4, 0.7], [100.0, 0.1, 0.3]]
@@ -142,7 +142,9 @@ def test_a_larger_network_grows_out_of_a_smaller_one(rng, tmp_path):
     small = UNetTrainable(UNetConfig())
     file = tmp_path / "small.safetensors"
     tensors = {name: t.numpy() for name, t in small.module.state_dict().items()}
-    save_weights(file, tensors, WeightsHeader(architecture="unet", config=dict(small.config())))
+    judged = tensors | {f"{JUDGE}base": np.zeros(1, np.float32)}  # which stays behind
+    save_weights(file, judged, WeightsHeader(architecture="unet", config=dict(small.config())))
+    start_from(UNetTrainable(UNetConfig()), file)
     large = UNetTrainable(UNetConfig(encoder=(1, 2), dilations=(1, 2, 3), colour=True))
     start_from(large, file)
     grey = torch.from_numpy(rng.random((1, 1, 64, 64), np.float32))
