@@ -15,8 +15,11 @@ from darkroom.damage.model import DamageModel, apply
 from darkroom.errors import OutputError
 from darkroom.geometry import Window, bands
 from darkroom.io import create_scan, open_scan
+from darkroom.io.guard import prepare
 from darkroom.options import CleanOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file
+from darkroom.pipeline.job import Job
+from darkroom.pipeline.output import refuse_existing
 from darkroom.pipeline.progress import Progress, Silent
 from darkroom.pipeline.receipt import Receipt, receipt_path
 from darkroom.pipeline.request import Request
@@ -187,10 +190,15 @@ def run_demo(
     scan = folder / "astronaut.tif"
     cleaned = folder / "astronaut_clean.tif"
     picture = folder / "before_after.png"
+    job = Job.clean(scan, cleaned, Request(output=OutputOptions(save_mask=True)))
+    made = [scan, picture, *job.outputs]
+    for path in made if not overwrite else ():
+        refuse_existing(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
+    prepare(made)
     _write_scan(film, scan, overwrite, progress)
     request = Request(
         options or CleanOptions(),

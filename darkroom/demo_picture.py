@@ -1,5 +1,6 @@
 """The picture that `darkroom demo` leaves: the frame, crops at 100 %, before, after and mask."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import numpy as np
 
 from darkroom.geometry import Window
 from darkroom.io import open_scan
+from darkroom.io.atomic import write_atomic
 from darkroom.scan import Pixels, Scan
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ def draw(
             for column, source in enumerate((before, after, marked)):
                 at = (GAP + column * (CROP_WIDTH + GAP), top + row * (CROP_HEIGHT + GAP))
                 sheet.paste(_eight_bit(source.read(place)), at)
-    sheet.save(target, optimize=True)
+    data = io.BytesIO()
+    sheet.save(data, "PNG", optimize=True)
+    write_atomic(target, data.getvalue(), overwrite=True)
 
 
 def _crop(frame: Window, x: int, y: int) -> Window:

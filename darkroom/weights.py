@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.errors import BackendError, OutputError
+from darkroom.errors import BackendError
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
@@ -72,6 +72,8 @@ def save_weights(
     """
     from safetensors.numpy import save
 
+    from darkroom.io.atomic import write_atomic
+
     stored: Tensors = {}
     for name, array in tensors.items():
         # A judge's thresholds stay as they are: candidates must not change sides.
@@ -83,13 +85,7 @@ def save_weights(
             raise BackendError(f"{name} is not finite as {array.dtype}", hint="Store float32.")
     values = asdict(header) | {"digest": tensor_digest(stored)}
     data = save(stored, {KEY: json.dumps(values, sort_keys=True)})
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: {error.strerror}") from error
+    write_atomic(path, data, overwrite=True)
     return WeightsHeader(**values)
 
 

@@ -292,6 +292,7 @@ def synth_command(
         dpi=dpi,
         size=size,
         seed=seed,
+        model_file=model,
     )
     with console.warnings(quiet):
         manifest, wrong = synthesise(
@@ -323,7 +324,8 @@ def inspect_command(
     if as_json or not quiet:
         _show(manifest, as_json)
     if html is not None:
-        contact_sheet(manifest, html, overwrite=overwrite)
+        with console.warnings(quiet):
+            contact_sheet(manifest, html, overwrite=overwrite)
 
 
 @app.command("verify")
@@ -358,13 +360,16 @@ def fit_command(
     """Fit the damage model to outlines of real artefacts and to what retouchers removed."""
     from darkroom.damage.fit import fit_damage, to_toml
     from darkroom.io.atomic import write_atomic
+    from darkroom.io.guard import prepare
     from darkroom.pairs.find import find_pairs
     from darkroom.pairs.read import read_tile
 
+    found = find_pairs(residues, part="train").complete()
+    inputs = [*outlines.rglob("*"), *(path for pair in found for path in pair.files)]
+    with console.warnings(quiet):
+        prepare([output], inputs)
     pairs = (
-        (read_tile(pair.scan), read_tile(pair.truth))
-        for pair in find_pairs(residues, part="train").complete()
-        if pair.truth is not None
+        (read_tile(pair.scan), read_tile(pair.truth)) for pair in found if pair.truth is not None
     )
     write_atomic(output, to_toml(fit_damage(outlines, pairs)).encode(), overwrite=overwrite)
     if as_json:

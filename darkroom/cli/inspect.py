@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from darkroom.cli import options as o
-from darkroom.cli.console import complain, record, show
+from darkroom.cli.console import complain, record, show, warnings
 from darkroom.errors import UsageError
 
 PreviewFile = Annotated[
@@ -54,7 +54,8 @@ def inspect(
             report, scan = inspect_file(item.source, max_pixels=max_pixels, scratch=spools)
             with scan:
                 if preview is not None:
-                    write_preview(scan, preview, overwrite=overwrite)
+                    with warnings(quiet):
+                        write_preview(scan, preview, overwrite=overwrite)
             codes.add(0)
             if as_json:
                 record(report.as_dict())

@@ -61,12 +61,15 @@ def convert(
     as_json: TableAsJson = False,
 ) -> None:
     """Make a weights file from one of PyTorch's; nothing in it is executed."""
+    from darkroom.io.guard import prepare
     from darkroom.plugins.manager import installed
     from darkroom.training.config import Recipe, read_recipe
     from darkroom.training.convert import convert as run
     from darkroom.training.session import make_trainable
 
     _refuse_existing(output, overwrite)
+    with console.warnings(quiet):
+        prepare([output], [file, *([recipe] if recipe else [])])
     shape = read_recipe(recipe) if recipe else Recipe(None, {}, {})
     run(file, output, make_trainable(arch, shape, installed()), licence)
     if as_json:
@@ -117,16 +120,26 @@ def calibrate(
     as_json: TableAsJson = False,
 ) -> None:
     """Choose thresholds, or fit the judge of candidates, and keep them in the file."""
+    from darkroom.io.guard import prepare
     from darkroom.plugins.manager import installed
     from darkroom.training import calibrate as work
     from darkroom.training.samples import photograph_files, read_names
 
-    if output is not None:
-        _refuse_existing(output, overwrite or dry_run)
+    target = output or file
+    made = [target, *(work.fold_files(target, folds) if folds else ())]
+    for path in made if not dry_run else ():
+        if path is not file:
+            _refuse_existing(path, overwrite)
     left_out = read_names(without) if without else []
     files = photograph_files(photographs, left_out) if photographs else []
     _, trainable = work.load_trainable(file, installed())
     with console.warnings(quiet):
+        if not dry_run:
+            read = [
+                path for pair in work.pairs_of(data, part or ["val"], split) for path in pair.files
+            ]
+            tables = [path for path in (output and file, split, without) if path]
+            prepare(made, [*read, *files, *tables, *([Path(group_by)] if group_by else [])])
         pictures = work.load_pictures(data, part or ["val"], split, trainable)[::every]
     kept: Mapping[str, Any] | None = None
     paths: tuple[Path, ...] = ()
@@ -135,7 +148,7 @@ def calibrate(
     else:
         groups = work.groups_of(pictures, group_by)
         done = work.calibrate(
-            *(file, output or file, pictures, installed(), groups),
+            *(file, target, pictures, installed(), groups),
             judged=judge,
             photographs=files,
             folds=folds,
@@ -150,5 +163,5 @@ def calibrate(
     names = list(next(iter(sweep.values())))
     rows = [[k, *(f"{figures[n]:.4f}" for n in names)] for k, figures in sweep.items()]
     console.table(("AT", *(n.upper() for n in names)), rows)
-    for path in (output or file, *paths) if kept is not None else ():
+    for path in (target, *paths) if kept is not None else ():
         console.say(str(path))

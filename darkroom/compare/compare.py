@@ -11,7 +11,7 @@ from darkroom.compare.run.backend import backend_runner
 from darkroom.compare.run.evaluate import Progress, Settings, evaluate, share_memory
 from darkroom.compare.statistics.summary import Document, misses, summarise
 from darkroom.errors import OutputError, UsageError
-from darkroom.io.guard import Inputs
+from darkroom.io.guard import prepare
 from darkroom.options import MachineOptions
 from darkroom.pairs.find import find_pairs
 
@@ -86,9 +86,10 @@ def run_comparison(
             raise UsageError(f"{name} has no better direction, so it cannot be a limit")
     find_figure(rank_by)
     pairs = find_pairs(scans, truths, part=split, group_by=group_by).complete()
-    Inputs(path for pair in pairs for path in pair.files).refuse(
-        *(folder / name for name in REPORT_FILES)
-    )
+    read = [path for pair in pairs for path in pair.files]
+    if group_by is not None:
+        read.append(Path(group_by))
+    prepare([folder / name for name in REPORT_FILES], read)
     memory = memory or MachineOptions().max_memory
     jobs, band_pixels = share_memory(memory, jobs or os.cpu_count() or 1)
     names = [BASELINE, *backends] if baseline and BASELINE not in backends else [*backends]

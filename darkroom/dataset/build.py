@@ -22,12 +22,18 @@ import numpy as np
 
 from darkroom.dataset.align import Aligned
 from darkroom.dataset.encoded import as_seen
-from darkroom.dataset.folder import PARTS, Splitting, assign, new_folder, remove_unlisted
+from darkroom.dataset.folder import (
+    PARTS,
+    Splitting,
+    assign,
+    guard_folder,
+    new_folder,
+    remove_unlisted,
+)
 from darkroom.errors import DarkroomError, DarkroomWarning, InputError, OutputError, UsageError
 from darkroom.geometry import Window
 from darkroom.io import open_scan
-from darkroom.io.atomic import write_atomic
-from darkroom.io.guard import Inputs
+from darkroom.io.atomic import locked, write_atomic
 from darkroom.pairs.find import Pair
 from darkroom.pairs.manifest import (
     NAME,
@@ -126,14 +132,15 @@ def build(
     """
     settings.check()
     how = Splitting(settings.split, settings.val, settings.test, settings.seed)
-    sources = (path for pair in pairs for path in (pair.scan, pair.truth) if path is not None)
-    Inputs(sources).refuse_inside(root)
-    with _folder(root, settings, overwrite):
-        _name_removed(root, pairs)
+    sources = [path for pair in pairs for path in pair.files]
+    if settings.group_by is not None:
+        sources.append(Path(settings.group_by))
+    with _folder(root, sources, settings, overwrite) as work:
+        _name_removed(work, pairs)
         parts, wrong = list[dict[str, Any]](), list[DarkroomError]()
         for pair in pairs:
             try:
-                parts.append(_part(pair, root, settings, opener, advance))
+                parts.append(_part(pair, work, settings, opener, advance))
             except OutputError:
                 raise
             except DarkroomError as error:
@@ -141,43 +148,48 @@ def build(
                 wrong.append(InputError(named, hint=error.hint))
         tiles = [tile_record(values) for part in parts for values in part["tiles"]]
         if not tiles:
-            shutil.rmtree(root, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
             raise wrong[0] if wrong else InputError("no tile could be cut")
         records = [PairRecord(**part["pair"]) for part in parts]
         hashes = {part["pair"]["photo"]: part["hash"] for part in parts}
         placed = assign(tiles, _families(pairs, hashes, settings.group_by), how)
-        manifest = Manifest("build", settings.table(), placed, tuple(records), root)
+        manifest = Manifest("build", settings.table(), placed, tuple(records), work)
         if (twins := manifest.duplicates()) and settings.split == "family":
             a, b = twins[0]
             raise InputError(
                 f"{a} and {b} are the same tile in different splits ({len(twins)} such pairs)",
                 hint="name their photographs one family with --group-by",
             )
-        remove_unlisted(root, placed)
+        remove_unlisted(work, placed)
         manifest.save()
-        shutil.rmtree(root / PARTS, ignore_errors=True)
-    return manifest, wrong
+        shutil.rmtree(work / PARTS, ignore_errors=True)
+    return dataclasses.replace(manifest, root=root), wrong
 
 
 @contextmanager
-def _folder(root: Path, settings: Settings, overwrite: bool) -> Iterator[None]:
-    """The data set's folder: made, or as an interrupted build of the same tiles left it."""
+def _folder(
+    root: Path, inputs: Sequence[Path], settings: Settings, overwrite: bool
+) -> Iterator[Path]:
+    """The folder to work in: made, or as an interrupted build of the same tiles left it."""
     table = settings.table()
     text = json.dumps({name: table[name] for name in CUTTING}, sort_keys=True)
     stamp = root / PARTS / "settings.json"
     if stamp.is_file() and not (root / NAME).exists():
         if stamp.read_text("utf-8") == text:
-            yield
+            guard_folder(root, inputs)
+            with locked(root):
+                yield root
             return
         if not overwrite:
             raise OutputError(
                 f"{root}: holds an unfinished build with other settings",
                 hint="repeat it with the same options, or use --overwrite",
             )
-    with new_folder(root, overwrite=overwrite, resumable=True):
+    with new_folder(root, inputs, overwrite=overwrite, resumable=True) as work:
+        stamp = work / PARTS / "settings.json"
         stamp.parent.mkdir()
         write_atomic(stamp, text.encode())
-        yield
+        yield work
 
 
 def _families(

@@ -3,13 +3,15 @@
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from darkroom.errors import DarkroomWarning, OutputError, UsageError
-from darkroom.io.atomic import writing
+from darkroom.io.atomic import locked, temporary_name, writing
+from darkroom.io.guard import Inputs, prepare
+from darkroom.io.together import replace_folder
 from darkroom.pairs.manifest import NAME, SIDES, TileRecord
 from darkroom.pairs.split import split_at_random, split_families
 
@@ -38,43 +40,69 @@ class Splitting:
 
 
 @contextmanager
-def new_folder(root: Path, *, overwrite: bool = False, resumable: bool = False) -> Iterator[None]:
+def new_folder(
+    root: Path,
+    inputs: Iterable[Path] = (),
+    *,
+    overwrite: bool = False,
+    resumable: bool = False,
+) -> Iterator[Path]:
     """Make the folders of a data set; if what is done within fails, nothing is left of them.
 
+    The set is made in a hidden folder beside its own and gets its name when it is complete; one
+    that it replaces stays until then.
+
     Args:
-        root: the data set's folder: new, empty, or with `overwrite` that of another data set, which
-            comes back if this one fails.
+        root: the data set's folder: new, empty, or with `overwrite` that of another data set.
+        inputs: all files that the run reads; none may lie in `root`.
         overwrite: replace a data set.
-        resumable: keep what was made when the work is interrupted.
+        resumable: make a set that replaces none in its own folder, and keep what was made when
+            the work is interrupted.
+
+    Yields:
+        The folder to work in.
 
     Raises:
-        OutputError: the folder holds something else, or cannot be written.
+        OutputError: the folder holds an input or something else, or cannot be written.
     """
-    old: Path | None = None
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    guard_folder(root, inputs)
+    replaced = root.exists() and (not root.is_dir() or any(root.iterdir()))
+    if replaced:
         if not overwrite:
             raise OutputError(
                 f"{root}: already exists", hint="use --overwrite to replace it, or another name"
             )
         if not ((root / NAME).is_file() or (root / PARTS).is_dir()):
             raise OutputError(f"{root}: not a data set, so it is not replaced")
-        old = root.with_name(f".{root.name}.old")
+    resumable = resumable and not replaced
+    work = root if resumable else temporary_name(root.resolve())
     with writing(root):
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
-            root.rename(old)
         for side in SIDES:
-            (root / side).mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException as error:
-        if old is not None or not resumable or isinstance(error, UsageError):
-            shutil.rmtree(root, ignore_errors=True)
-        if old is not None:
-            old.rename(root)
-        raise
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+            (work / side).mkdir(parents=True, exist_ok=True)
+    with locked(work):
+        try:
+            yield work
+            if replaced:
+                replace_folder(work, root.resolve())
+            elif not resumable:
+                with writing(root):
+                    work.replace(root)  # nothing, or an empty folder
+        except BaseException as error:
+            if not resumable or isinstance(error, UsageError):
+                shutil.rmtree(work, ignore_errors=True)
+            raise
+
+
+def guard_folder(root: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to make a data set over what it is made of, and put right what killed runs left.
+
+    Raises:
+        OutputError: an input lies in the folder.
+    """
+    known = Inputs(inputs)
+    known.refuse_inside(root)
+    known.refuse(root)
+    prepare([root.resolve()])
 
 
 def remove_unlisted(root: Path, tiles: Sequence[TileRecord]) -> None:

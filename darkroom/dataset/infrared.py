@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from darkroom.config import scratch_folder
 from darkroom.dataset.build import Opened, Settings, build
 from darkroom.dataset.encoded import as_seen
-from darkroom.dataset.folder import PARTS
 from darkroom.errors import DarkroomError, InputError
 from darkroom.io import open_scan
 from darkroom.options import INFRARED, CleanOptions, MachineOptions, OutputOptions
@@ -68,7 +68,7 @@ def build_from_infrared(
 
     @contextmanager
     def opened(pair: Pair, settings: Settings) -> Iterator[Opened]:
-        with _labelled(pair.scan, root, settings, machine or MachineOptions()) as three:
+        with _labelled(pair.scan, settings, machine or MachineOptions()) as three:
             yield three
 
     manifest, failed = build(
@@ -83,13 +83,12 @@ def build_from_infrared(
 
 
 @contextmanager
-def _labelled(
-    path: Path, root: Path, settings: Settings, machine: MachineOptions
-) -> Iterator[Opened]:
+def _labelled(path: Path, settings: Settings, machine: MachineOptions) -> Iterator[Opened]:
     """(scan, repair, mask), all open; what was written for it is removed afterwards."""
     options = CleanOptions(backend=INFRARED, max_coverage=MAX_COVERAGE)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(dir=root / PARTS)))
+        within = scratch_folder(machine.scratch)
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="darkroom-", dir=within)))
         repair, mask = folder / "repair.tif", folder / "mask.png"
         output = OutputOptions(save_mask=mask, receipt=False)
         clean_file(path, repair, Request(options, machine, output))

@@ -13,6 +13,7 @@ from scipy import ndimage as ndi
 from darkroom.damage.difference import EIGHT
 from darkroom.dataset.synthetic import shape_counts
 from darkroom.io.atomic import write_atomic
+from darkroom.io.guard import prepare
 from darkroom.pairs.manifest import Manifest, TileRecord
 from darkroom.pairs.read import read_tile
 from darkroom.pairs.tiles import encode, level
@@ -56,6 +57,7 @@ def contact_sheet(manifest: Manifest, target: Path, *, overwrite: bool = False) 
     """
     from darkroom.pages import environment
 
+    prepare([target], manifest.files())
     tiles = list(manifest.tiles)
     residual = {p.photo: float(p.registration.get("residual_px", 0.0)) for p in manifest.pairs}
     groups: list[tuple[str, list[TileRecord]]] = [

@@ -7,12 +7,12 @@ of the same photograph in training; it is kept as `published`, to measure that.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from darkroom.dataset.folder import Splitting, assign, new_folder
 from darkroom.errors import DarkroomError, InputError
-from darkroom.io.guard import Inputs
 from darkroom.pairs.find import Pair, find_pairs
 from darkroom.pairs.manifest import Manifest, TileRecord
 from darkroom.pairs.read import read_mask, read_tile
@@ -61,11 +61,13 @@ def import_published(
     short = [pair.name.removeprefix(f"{pair.split}/") for pair in found.pairs]
     shared = {name for name, count in Counter(short).items() if count > 1}
     tiles: list[TileRecord] = []
-    Inputs(path for pair in found.pairs for path in pair.files).refuse_inside(root)
-    with new_folder(root, overwrite=overwrite):
+    inputs = [path for pair in found.pairs for path in pair.files]
+    if group_by is not None:
+        inputs.append(Path(group_by))
+    with new_folder(root, inputs, overwrite=overwrite) as work:
         for pair, name in zip(found.pairs, short, strict=True):
             try:
-                tiles.append(_take(pair, pair.name if name in shared else name, root))
+                tiles.append(_take(pair, pair.name if name in shared else name, work))
             except InputError as error:
                 wrong.append(error)
             advance("tiles", len(tiles), len(short))
@@ -74,9 +76,9 @@ def import_published(
         told = {tile.photo: tile.family for tile in tiles}
         placed = assign(tiles, merge_families(told, _twins(tiles)), how)
         settings = {"split": how.by, "val": how.val, "test": how.test, "seed": how.seed}
-        manifest = Manifest("import", settings, placed, root=root)
+        manifest = Manifest("import", settings, placed, root=work)
         manifest.save()
-    return manifest, wrong
+    return replace(manifest, root=root), wrong
 
 
 def _take(pair: Pair, name: str, root: Path) -> TileRecord:

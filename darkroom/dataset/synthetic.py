@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from darkroom.dataset.folder import Splitting, assign, new_folder
 from darkroom.errors import DarkroomError, InputError, UsageError
 from darkroom.geometry import Window
 from darkroom.io import open_scan
-from darkroom.io.guard import Inputs
 from darkroom.pairs.find import Pair, find_pairs
 from darkroom.pairs.manifest import Manifest, PairRecord, TileRecord, source_hashes
 from darkroom.pairs.read import load_picture
@@ -40,6 +39,7 @@ class Damaging:
         size: side of a tile.
         per_tile: mean number of residues transplanted to a tile.
         seed: of the damage.
+        model_file: where the model is from, if it is not one of ours.
     """
 
     model: DamageModel
@@ -48,6 +48,7 @@ class Damaging:
     size: int = 256
     per_tile: float = 6.0
     seed: int = 0
+    model_file: Path | None = None
 
     def __post_init__(self) -> None:
         if self.size < 16:
@@ -98,21 +99,25 @@ def synthesise(
     lifted = residues(damaging.donors, damaging.seed) if damaging.donors else []
     tiles, records = list[TileRecord](), list[PairRecord]()
     wrong: list[DarkroomError] = []
-    Inputs(path for pair in pairs for path in pair.files).refuse_inside(root)
-    with new_folder(root, overwrite=overwrite):
+    inputs = [path for pair in pairs for path in pair.files]
+    if damaging.donors is not None:
+        inputs += [path for pair in find_pairs(damaging.donors).pairs for path in pair.files]
+    if damaging.model_file is not None:
+        inputs.append(damaging.model_file)
+    with new_folder(root, inputs, overwrite=overwrite) as work:
         for pair in pairs:
             try:
-                tiles += _tiles(pair, root, damaging, lifted, advance)
-                records.append(_record(pair, root))
+                tiles += _tiles(pair, work, damaging, lifted, advance)
+                records.append(_record(pair, work))
             except InputError as error:
                 wrong.append(error)
         if not tiles:
             raise wrong[0] if wrong else InputError("no tile could be cut")
         placed = assign(tiles, {t.photo: t.photo for t in tiles}, how)
         settings = damaging.table() | {"val": how.val, "test": how.test}
-        manifest = Manifest("synth", settings, placed, tuple(records), root)
+        manifest = Manifest("synth", settings, placed, tuple(records), work)
         manifest.save()
-    return manifest, wrong
+    return replace(manifest, root=root), wrong
 
 
 def _record(pair: Pair, root: Path) -> PairRecord:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from darkroom.codec import Codec
-from darkroom.errors import OutputError
 from darkroom.geometry import Window
 from darkroom.io import create_scan
+from darkroom.io.guard import prepare
 from darkroom.orientation import upright
 from darkroom.pipeline.survey import float_white
 from darkroom.scan import Bytes, ColorProfile, Encoding, Scan, ScanInfo
@@ -45,8 +45,7 @@ def write_preview(scan: Scan, path: Path, *, overwrite: bool = False) -> None:
         OutputError: the file exists, is the scan, or cannot be written.
         UsageError: the suffix names no format for it.
     """
-    if path.exists() and path.samefile(scan.info.path):
-        raise OutputError(f"{path}: is the scan itself and is never written to")
+    prepare([path], [scan.info.path])
     image = thumbnail(scan)
     info = ScanInfo(
         path,

@@ -162,6 +162,26 @@ def write_atomic(target: Path, data: bytes, *, overwrite: bool = False) -> Path:
 
 
 @contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock on a folder while it is filled.
+
+    Raises:
+        OutputError: another process holds it.
+    """
+    fd = os.open(folder, os.O_RDONLY) if fcntl is not None else -1
+    try:
+        if fd >= 0 and not lock(fd):
+            raise OutputError(
+                f"{folder}: another process is writing into it",
+                hint="Wait until it is done, or choose another name with -o.",
+            )
+        yield
+    finally:
+        if fd >= 0:
+            os.close(fd)
+
+
+@contextmanager
 def writing(target: Path) -> Iterator[None]:
     """Turn the operating system's refusals into an OutputError that names the cause."""
     try:

@@ -1,10 +1,12 @@
 """No output may be written over what a run reads, however its name is spelt."""
 
 import os
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from darkroom.errors import OutputError
+from darkroom.errors import DarkroomWarning, OutputError
+from darkroom.io.together import put_right
 
 
 class Inputs:
@@ -60,6 +62,25 @@ class Inputs:
                     f"{path}: is an input of this run{which} and is never written to",
                     hint="Choose another name or folder with -o.",
                 )
+
+
+def prepare(outputs: Sequence[Path], inputs: Iterable[Path] = ()) -> None:
+    """What every command does before its first write.
+
+    Refuses outputs that lead to an input, and puts right what killed runs left in their folders,
+    with a `DarkroomWarning` for each thing done.
+
+    Args:
+        outputs: files or folders that are going to be written.
+        inputs: all files that the run reads.
+
+    Raises:
+        OutputError: an output leads to an input.
+    """
+    Inputs(inputs).refuse(*outputs)
+    for folder in dict.fromkeys(path.parent for path in outputs):
+        for text in put_right(folder):
+            warnings.warn(text, DarkroomWarning, stacklevel=3)
 
 
 def _identities(path: Path) -> list[object]:

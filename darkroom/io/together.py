@@ -7,6 +7,7 @@ is killed in between leaves the journal, and the next run into that folder finis
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from darkroom.io.atomic import (
     sync_folder,
     temporary_name,
     write_atomic,
+    writing,
 )
 
 JOURNAL_ENDING = ".darkroom-journal"
@@ -105,23 +107,62 @@ def put_right(folder: Path) -> list[str]:
         if name.startswith(".") and name.endswith(JOURNAL_ENDING):
             done += _replay(folder / name)
     for name in names:
-        if TEMPORARY.fullmatch(name) and _abandoned(folder / name):
-            with suppress(OSError):
-                (folder / name).unlink()
-                done.append(f"{folder / name}: removed; a run that was killed had left it")
+        path = folder / name
+        if not (TEMPORARY.fullmatch(name) and _abandoned(path)):
+            continue
+        with suppress(OSError):
+            if not path.is_dir():
+                path.unlink()
+            elif _wanted(path):
+                continue
+            else:
+                shutil.rmtree(path)
+            done.append(f"{path}: removed; a run that was killed had left it")
     return done
 
 
 def _abandoned(path: Path) -> bool:
-    """Whether a file of ours is there and no process works on it."""
+    """Whether a file or folder of ours is there and no process works on it."""
     try:
-        fd = os.open(path, os.O_RDWR)
+        fd = os.open(path, os.O_RDONLY)
     except OSError:
         return False
     try:
         return lock(fd)
     finally:
         os.close(fd)
+
+
+def _wanted(work: Path) -> bool:
+    """Whether a journal that could not be replayed still speaks of a folder."""
+    journals = work.parent.glob(f".*{JOURNAL_ENDING}")
+    return any(work.name in journal.read_text("utf-8", "replace") for journal in journals)
+
+
+def replace_folder(work: Path, root: Path) -> None:
+    """Give a finished folder its name, and remove the one that had it.
+
+    A process that is killed meanwhile leaves one of the two under the name, or a journal by which
+    the next run (`put_right`) finishes: at no moment is either lost.
+
+    Args:
+        work: a folder of a temporary name beside `root`, locked by this process.
+        root: the name; what bears it is replaced.
+
+    Raises:
+        OutputError: the system refuses; then what was there is there again.
+    """
+    old = temporary_name(root)
+    renames = [[str(work.absolute()), str(root.absolute()), False]]
+    with held(), writing(root), _journal(temporary_name(root, JOURNAL_ENDING), renames):
+        root.rename(old)
+        try:
+            work.rename(root)
+        except OSError:
+            old.rename(root)
+            raise
+    sync_folder(root.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _replay(journal: Path) -> list[str]:
@@ -141,9 +182,20 @@ def _replay(journal: Path) -> list[str]:
         ours = fits is not None and new.name.startswith(fits["name"]) and old.parent == new.parent
         if not ours or not _abandoned(old):
             continue
-        with suppress(OutputError, OSError):
-            give_name(old, new, overwrite=overwrite)
-            done.append(f"{new}: finished; a run that was killed had written it")
+        try:
+            if not old.is_dir():
+                give_name(old, new, overwrite=overwrite)
+            elif not os.path.lexists(new):
+                old.rename(new)
+            else:
+                continue  # the old folder still has its name
+        except OSError:
+            if old.is_dir():
+                return done  # the journal stays, and with it what it speaks of
+            continue
+        except OutputError:
+            continue
+        done.append(f"{new}: finished; a run that was killed had written it")
     with suppress(OSError):
         journal.unlink()
         sync_folder(journal.parent)

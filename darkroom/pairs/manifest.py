@@ -127,6 +127,12 @@ class Manifest:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: damaged manifest: {error!r}") from error
 
+    def files(self) -> Iterator[Path]:
+        """The manifest and every file of a tile."""
+        yield self.root / NAME
+        for tile in self.tiles:
+            yield from (self.path(tile, side) for side in SIDES)
+
     def path(self, tile: TileRecord, side: str) -> Path:
         """The file of one side of a tile."""
         return self.root / side / tile.name

@@ -74,13 +74,23 @@ class Job:
         }
         return {part: path for part, path in parts.items() if path is not None}
 
+    @property
+    def read(self) -> list[Path]:
+        """All files that must not be written over: inputs, preset, files named in options."""
+        paths = list(self.inputs.values())
+        if self.request.preset is not None:
+            paths.append(Path(self.request.preset.origin))
+        for options in self.request.options.options.values():
+            paths += [Path(value) for value in options.values() if isinstance(value, str)]
+        return paths
+
     def check(self) -> None:
         """Refuse what could lose something, before any work is done.
 
         Raises:
             OutputError: an output exists, or would replace an input or another output.
         """
-        Inputs(self.inputs.values()).refuse(*self.outputs)
+        Inputs(self.read).refuse(*self.outputs)
         seen = Inputs()
         for output in self.outputs:
             if seen.find(output) is not None:

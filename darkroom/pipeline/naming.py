@@ -92,7 +92,7 @@ def refuse_clashes(items: Sequence[Item], jobs: Sequence[Job]) -> None:
     """
     inputs, taken = Inputs(), Inputs()
     for job in jobs:
-        for path in job.inputs.values():
+        for path in job.read:
             inputs.add(path)
     owners: dict[Path, Path] = {}
     for item, job in zip(items, jobs, strict=True):

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from darkroom.errors import DarkroomError
+from darkroom.io.guard import prepare
 from darkroom.io.registry import all_readers, choose_reader
+from darkroom.pipeline.decisions import review_mask_path, review_path
 from darkroom.pipeline.inputs import Item
 from darkroom.pipeline.receipt import load_receipt, receipt_path
 from darkroom.pipeline.request import Request
@@ -47,6 +49,11 @@ def _entry(item: Item) -> Entry:
     return Entry(item.source, item.target or item.source, item.error)
 
 
+def outputs_of(target: Path) -> list[Path]:
+    """All files that saving a review writes."""
+    return [target, receipt_path(target), review_path(target), review_mask_path(target)]
+
+
 @contextmanager
 def serve(items: Sequence[Item], request: Request, port: int = 0) -> Iterator[Page]:
     """A page for the scans of a batch, which ends with the context.
@@ -64,6 +71,12 @@ def serve(items: Sequence[Item], request: Request, port: int = 0) -> Iterator[Pa
     for entry in entries:
         try:
             choose_reader(entry.source, all_readers(request.plugins))
+        except DarkroomError as error:
+            entry.error = entry.error or error
+    sources = [entry.source for entry in entries]
+    for entry in entries:
+        try:
+            prepare(outputs_of(entry.target), sources)
         except DarkroomError as error:
             entry.error = entry.error or error
     if entries[0].error is not None and all(entry.error is not None for entry in entries):

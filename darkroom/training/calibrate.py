@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from darkroom.errors import BackendError, InputError
+from darkroom.io.atomic import writing
 from darkroom.judging import Judge
-from darkroom.pairs.find import find_parts
+from darkroom.pairs.find import Pair, find_parts
 from darkroom.pairs.read import Picture
 from darkroom.pairs.split import families
 from darkroom.pairs.split import photographs as photographs_of
@@ -25,7 +26,7 @@ from darkroom.pairs.torch import PairDataset
 from darkroom.plugins.manager import Plugins, load_object, make_options
 from darkroom.protocols import BackendSpec, Device, Measured, Restorer
 from darkroom.training.config import Recipe
-from darkroom.training.judge import MIDDLE, Fitting, fit_judge, name_of
+from darkroom.training.judge import FOLDS, MIDDLE, Fitting, fit_judge, name_of
 from darkroom.training.proposals import Proposal, propose
 from darkroom.training.samples import Source, film_sources, photograph_sources
 from darkroom.training.session import make_trainable
@@ -67,6 +68,18 @@ def load_trainable(path: Path, plugins: Plugins) -> tuple[WeightsHeader, Trainab
     return header, trainable
 
 
+def pairs_of(data: Path, parts: Sequence[str], table: Path | None) -> list[Pair]:
+    """The pairs of parts of a data set.
+
+    Raises:
+        InputError: there is no such part.
+    """
+    found = find_parts(data, parts, table)
+    if missing := [part for part in parts if part not in found]:
+        raise InputError(f"{data}: no pairs for {missing[0]!r}")
+    return [pair for part in parts for pair in found[part]]
+
+
 def load_pictures(
     data: Path, parts: Sequence[str], table: Path | None, trainable: Trainable
 ) -> list[Picture]:
@@ -75,10 +88,7 @@ def load_pictures(
     Raises:
         InputError: there is no such part, a pair cannot be read, or none is damaged.
     """
-    found = find_parts(data, parts, table)
-    if missing := [part for part in parts if part not in found]:
-        raise InputError(f"{data}: no pairs for {missing[0]!r}")
-    pairs = [pair for part in parts for pair in found[part]]
+    pairs = pairs_of(data, parts, table)
     pictures = PairDataset(pairs, channels=channels_of(trainable)).pictures()
     if not any((picture.state == DAMAGED).any() for picture in pictures):
         raise InputError(f"{data}: nothing is damaged there, so there is nothing to choose by")
@@ -177,13 +187,18 @@ def calibrate(
         own = _with(header, table, sweep[name_of(MIDDLE)], pictures)
         return save_weights(target, tensors | arrays, own)
 
-    files = []
-    if folds is not None:
-        folds.mkdir(parents=True, exist_ok=True)
-        for number, (without, fitted) in enumerate(apart, 1):
-            files.append(folds / f"{output.stem}-fold{number}{output.suffix}")
-            save(files[-1], fitted, without=without)
+    files = fold_files(output, folds, len(apart)) if folds is not None else []
+    for target, (without, fitted) in zip(files, apart, strict=False):
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        save(target, fitted, without=without)
     return Calibrated(save(output, judge), sweep, tuple(files))
+
+
+def fold_files(output: Path, folder: Path, number: int = FOLDS) -> list[Path]:
+    """What the weights files are called whose judges were fitted without some groups each."""
+    names = (f"{output.stem}-fold{n}{output.suffix}" for n in range(1, number + 1))
+    return [folder / name for name in names]
 
 
 def _with(

@@ -1,6 +1,5 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped."""
 
-import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from darkroom.errors import InputError, OutputError
+from darkroom.errors import InputError
+from darkroom.io.atomic import AtomicFile, writing
 
 FORMAT = 1
 
@@ -45,17 +45,12 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
     names = Checkpoint.__slots__
-    try:
-        with partial.open("wb") as file:
-            torch.save({"format": FORMAT} | {n: getattr(checkpoint, n) for n in names}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: {error.strerror}") from error
+    with AtomicFile(path, overwrite=True) as partial:
+        with writing(path):
+            values = {"format": FORMAT} | {n: getattr(checkpoint, n) for n in names}
+            torch.save(values, partial.file)
+        partial.commit()
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -160,11 +160,13 @@ class Recipe:
         architecture: which trainable, or None to leave that to the command line.
         network: options of that trainable.
         train: values of `TrainConfig`.
+        path: the file.
     """
 
     architecture: str | None
     network: Mapping[str, Any]
     train: Mapping[str, Any]
+    path: Path | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -184,7 +186,7 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"{path}: unknown keys {', '.join(sorted(unknown))}")
     network, train = table.get("network", {}), table.get("train", {})
     make_config(train, str(path))
-    return Recipe(table.get("arch"), network, train)
+    return Recipe(table.get("arch"), network, train, path)
 
 
 def make_config(values: Mapping[str, Any], origin: str = "options") -> TrainConfig:

@@ -1,9 +1,8 @@
 """`darkroom train` as one library call: data, network and recipe in, a weights file out."""
 
 import hashlib
-import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,17 @@ import torch
 
 from darkroom.damage.difference import DAMAGED
 from darkroom.errors import BackendError, DarkroomWarning, UsageError
+from darkroom.io.atomic import write_atomic
+from darkroom.io.guard import prepare
 from darkroom.pairs.find import Pair, find_parts, warn_of_leaks
+from darkroom.pairs.folders import pictures as picture_files
 from darkroom.pairs.read import Picture
 from darkroom.pairs.torch import PairDataset
 from darkroom.plugins.manager import Plugins, load_object, make_options
 from darkroom.training.config import Recipe, make_config
 from darkroom.training.convert import is_torch_file, read_state
 from darkroom.training.data import digest, load_photographs, usable
-from darkroom.training.loop import BEST, LAST, Event, Run, join
+from darkroom.training.loop import BEST, LAST, LOG, Event, Run, join
 from darkroom.training.trainable import Growable, Initialisable, Trainable, channels_of
 from darkroom.weights import WeightsHeader, fill_module, load_weights, network_arrays, read_header
 
@@ -91,6 +93,8 @@ def train(
         load_photographs(session.photographs, config.crop, channels) if session.photographs else []
     )
     place = join(session.device)
+    if place.first:
+        _prepare(session, folder, [pair for part in parts.values() for pair in part])
     pictures = training.pictures()
     held_out = _held_out(parts, channels, config.flagged) if place.first else []
     config = config.over(len(usable(pictures, config)), place.world)
@@ -121,8 +125,18 @@ def train(
         return None
     if not (folder / BEST).is_file():
         return run.export(session.output)
-    shutil.copyfile(folder / BEST, session.output)
+    write_atomic(session.output, (folder / BEST).read_bytes(), overwrite=True)
     return read_header(session.output)
+
+
+def _prepare(session: Session, folder: Path, pairs: Sequence[Pair]) -> None:
+    """Refuse to write over what the run reads."""
+    inputs = [path for pair in pairs for path in pair.files]
+    if session.photographs is not None:
+        inputs += picture_files(session.photographs, also=(".webp",))
+    recipe = session.recipe.path if session.recipe else None
+    inputs += [path for path in (recipe, session.split, session.start) if path is not None]
+    prepare([session.output, *(folder / name for name in (LAST, BEST, LOG))], inputs)
 
 
 def _held_out(parts: Mapping[str, tuple[Pair, ...]], channels: int, flagged: bool) -> list[Picture]:

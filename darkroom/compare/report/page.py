@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from darkroom.compare.report.gallery import build_gallery, choose
 from darkroom.compare.run.evaluate import Comparison
 from darkroom.compare.run.runners import IDENTITY
 from darkroom.compare.statistics.summary import Document, picture_csv
-from darkroom.errors import OutputError
+from darkroom.io.atomic import AtomicFile, writing
+from darkroom.io.together import commit_together
 from darkroom.pages import environment, script_json
 
-REPORT_FILES = ("metrics.json", "metrics.csv", "index.html")
+PAGE = "index.html"
+REPORT_FILES = ("metrics.json", "metrics.csv", PAGE)
 PICTURE_BYTES = 12_000_000
 TABLES: tuple[Table, ...] = ("harm", "error", "clean", "detection", "grain", "change")
 
@@ -45,16 +48,17 @@ def write_report(
     """
     page = render(comparison, document, picture_bytes)
     texts = (json.dumps(document, indent=1) + "\n", picture_csv(comparison), page)
-    for name, text in zip(REPORT_FILES, texts, strict=True):
-        path = folder / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".tmp")
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise OutputError(f"{path}: {error.strerror or error}") from error
-    return folder / "index.html"
+    with writing(folder / PAGE):
+        folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        files = []
+        for name, text in zip(REPORT_FILES, texts, strict=True):
+            file = stack.enter_context(AtomicFile(folder / name, overwrite=True))
+            with writing(file.target):
+                file.file.write(text.encode("utf-8", "backslashreplace"))
+            files.append(file)
+        commit_together(files[::-1])  # the page last
+    return folder / PAGE
 
 
 def render(comparison: Comparison, document: Document, picture_bytes: int) -> str:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -13,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.errors import OutputError
+from darkroom.io.atomic import AtomicFile, writing
+from darkroom.io.together import put_right
 
 Entry = dict[str, NDArray[Any]]
 
@@ -55,18 +54,16 @@ class Cache:
             OutputError: it cannot be written.
         """
         path = self.path(key)
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.savez_compressed(file, **dict(entry))  # type: ignore[arg-type]
-                Path(name).replace(path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise OutputError(f"{path}: {error.strerror or error}") from error
+        with AtomicFile(path, overwrite=True) as partial:
+            with writing(path):
+                np.savez_compressed(partial.file, **dict(entry))  # type: ignore[arg-type]
+            partial.commit()
+
+    def put_right(self) -> list[str]:
+        """Remove what killed runs left, see `darkroom.io.together.put_right`."""
+        return [text for folder in self.root.glob("??") for text in put_right(folder)]
 
 
 def pack_json(value: Any) -> NDArray[np.uint8]:

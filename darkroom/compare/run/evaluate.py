@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from darkroom.compare.run.cache import digest
+from darkroom.compare.run.cache import Cache, digest
 from darkroom.compare.run.cell import Cell, Task, printable, run_cell
 from darkroom.compare.run.runners import Identity, OracleInpaint, Runner
 from darkroom.errors import UsageError
+from darkroom.io.atomic import writing
 from darkroom.pairs.find import Pair
 
 MIB = 2**20
@@ -134,7 +135,9 @@ def evaluate(
         references.append(OracleInpaint())
     everyone = (*references, *runners)
     _require_unique([runner.name for runner in everyone])
-    settings.cache.mkdir(parents=True, exist_ok=True)
+    with writing(settings.cache):
+        settings.cache.mkdir(parents=True, exist_ok=True)
+    Cache(settings.cache).put_right()
     digests = {pair.name: _digests(pair) for pair in pairs}
     cells: list[Cell] = []
     for group in (references, *([runner] for runner in runners)):
