@@ -13,6 +13,7 @@ import tifffile
 from darkroom.cli.main import main
 from darkroom.plugins import manager
 
+sys.path.insert(0, str(Path(__file__).parent))  # for helpers that tests share
 FIXTURES = Path(__file__).resolve().parent.parent / "plugins_fixture"
 
 

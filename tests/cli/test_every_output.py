@@ -64,7 +64,7 @@ CASES = {
     "dataset fit-damage": (
         "dataset fit-damage {outlines} --residues {own}",
         {"output": ["{out}"]},
-        "pair outline",
+        "learnt outline",
     ),
     "train": (
         "train --data {own} --recipe {recipe} --split {split} --photographs {photos} "
@@ -88,10 +88,12 @@ CASES = {
     "weights calibrate": (
         "weights calibrate {weights} --data {own} --split {split} --part train --no-judge "
         "--photographs {photos} --without {list} -o {free}",
-        {"output": ["{out}"], "folds": ["{out}/free-fold1.safetensors"]},
+        {"output": ["{out}"], "folds": ["{out}/free-fold1"]},
         "weights pair split photo list",
     ),
 }
+FOLDERS = [name for name, case in CASES.items() if case[1] == {"output": [None]}]
+SINGLE = [name for name in CASES if name not in FOLDERS]
 OWN = {"demo": "reads no file of the user's"}
 # Options that only read, or write into what nobody keeps: temporary files, results by their hash.
 NEITHER = {"scratch", "cache"}
@@ -133,9 +135,6 @@ def made(tmp_path_factory):
     damaged = truth.copy()
     damaged[20:24, 30:36] = 220
     own = root / "own"
-    (own / "manifest.json").parent.mkdir()
-    (own / "manifest.json").write_text("{}")  # looks like a data set that may be replaced
-    (own / "manifest.json").unlink()
     for part in ("train", "val"):
         for side, pixels in (("scan", damaged), ("gt", truth)):
             (own / part / side).mkdir(parents=True)
@@ -164,7 +163,7 @@ def made(tmp_path_factory):
     save_weights(
         root / "w.safetensors",
         {name: value.numpy() for name, value in state.items()},
-        WeightsHeader("unet", network.config(), calibration=dict(network.calibrate({}))),
+        WeightsHeader("unet", network.config()),
     )
     shutil.copy(Path(__file__).parents[2] / "darkroom" / "damage" / "damage.toml", root)
     sources = [str(own / side) for side in ("scan", "gt")]
@@ -187,7 +186,7 @@ def world(made, tmp_path):
         ds=root / "ds", tile=tile, manifest=root / "ds" / "manifest.json",
         outlines=root / "outlines", outline=root / "outlines" / "o.json",
         recipe=root / "recipe.toml", weights=root / "w.safetensors", state=root / "state.pth",
-        pair=own / "scan" / "a.png", free=root / "free",
+        pair=own / "scan" / "a.png", learnt=own / "train" / "scan" / "train.png", free=root / "free",
     )  # fmt: skip
 
 
@@ -217,14 +216,17 @@ def ways(command):
                 yield option, file, victim
 
 
+def flags_of(command):
+    """The first flag of each option."""
+    parameters = dict(leaves())[command].params
+    return {p.name: p.opts[0] for p in parameters if getattr(p, "opts", None)}
+
+
 @pytest.mark.parametrize("kind", ["itself", "symlink", "hard link", "spelling"])
-@pytest.mark.parametrize(
-    "command", [name for name, case in CASES.items() if case[1] != {"output": [None]}]
-)
+@pytest.mark.parametrize("command", SINGLE)
 def test_no_output_leads_to_an_input(darkroom, world, tmp_path, command, kind):
     line, _, _ = CASES[command]
-    flags = {name: p.opts[0] for name, c in leaves() if name == command for p in c.params
-             if getattr(p, "opts", None) for name in [p.name]}  # fmt: skip
+    flags = flags_of(command)
     whole = digests(world.root)
     tried = 0
     for number, (option, file, victim) in enumerate(ways(command)):
@@ -240,31 +242,25 @@ def test_no_output_leads_to_an_input(darkroom, world, tmp_path, command, kind):
         else:
             lead_to(target, Path(file.format(out=out)), kind)
         words = [w.format(**vars(world)) for w in line.split()]
-        if flags[option] in words or (option == "output" and "-o" in words):
-            at = words.index("-o")
-            words[at + 1] = str(out)
+        if option == "output" and "-o" in words:
+            words[words.index("-o") + 1] = str(out)
         elif option == "save_mask":
             words += [f"--save-mask={out}", "-o", str(folder / "result.tif")]
         else:
             words += [flags[option], str(out)]
-        if option == "folds":
-            words[words.index("-o") + 1] = str(folder / "free.safetensors")
-        if "--overwrite" in {o for n, c in leaves() if n == command for p in c.params
-                             for o in getattr(p, "opts", ())}:  # fmt: skip
-            words.append("--overwrite")
+        words += ["--overwrite"] if "overwrite" in flags else []
         result = darkroom(*words)
         said = f"{' '.join(words)}\n{result.out}{result.err}"
         assert digests(world.root) == whole, said
         assert result.code != 0, said
         assert "is an input of this run" in result.err, said
         tried += 1
-    assert tried
+    if not tried:
+        pytest.skip("makes only files of names of its own")
 
 
 @pytest.mark.parametrize("kind", ["itself", "symlink", "spelling"])
-@pytest.mark.parametrize(
-    "command", [name for name, case in CASES.items() if case[1] == {"output": [None]}]
-)
+@pytest.mark.parametrize("command", FOLDERS)
 def test_no_data_set_is_made_over_what_it_is_made_of(darkroom, world, tmp_path, command, kind):
     line, _, victims = CASES[command]
     words = [w.format(**vars(world)) for w in line.split()]
@@ -273,17 +269,14 @@ def test_no_data_set_is_made_over_what_it_is_made_of(darkroom, world, tmp_path, 
         for above in getattr(world, victim).parents:
             if above == tmp_path:
                 break
-            out, stamp = above, above / "manifest.json"
-            made = not stamp.exists()
-            if made:
-                stamp.write_text("{}")  # looks like a data set that may be replaced
+            out, stamp = above, above / ".parts"
+            stamp.mkdir()  # looks like a data set that was not finished, which may be replaced
             if kind == "symlink":
                 out = tmp_path / f"link{number}-{above.name}"
                 out.symlink_to(above)
             elif kind == "spelling":
                 out = above.parent / ".." / above.parent.name / above.name
             result = darkroom(*words, "-o", out, "--overwrite")
-            if made:
-                stamp.unlink()
+            stamp.rmdir()
             assert digests(world.root) == whole, result.err
             assert result.code != 0 and "is an input of this run" in result.err, result.err
