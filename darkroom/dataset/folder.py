@@ -4,7 +4,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def new_folder(
     with writing(root):
         for side in SIDES:
             (work / side).mkdir(parents=True, exist_ok=True)
-    with locked(work):
+    with locked(work), locked(root) if replaced else nullcontext():
         try:
             yield work
             if replaced:

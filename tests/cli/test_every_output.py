@@ -186,7 +186,8 @@ def world(made, tmp_path):
         ds=root / "ds", tile=tile, manifest=root / "ds" / "manifest.json",
         outlines=root / "outlines", outline=root / "outlines" / "o.json",
         recipe=root / "recipe.toml", weights=root / "w.safetensors", state=root / "state.pth",
-        pair=own / "scan" / "a.png", learnt=own / "train" / "scan" / "train.png", free=root / "free",
+        pair=own / "scan" / "a.png", learnt=own / "train" / "scan" / "train.png",
+        free=root / "free",
     )  # fmt: skip
 
 

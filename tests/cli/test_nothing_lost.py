@@ -282,3 +282,54 @@ def test_data_sets_and_reports_are_not_made_over_their_sources(darkroom, scan, t
     result = darkroom("compare", scans, truths, "--backend", "tophat", "-o", sources[0])
     assert result.code == 1 and "is a file" in result.err
     assert [digest(path) for path in sources] == before
+
+
+REPLACING = """
+import os, pathlib, sys
+from darkroom.cli.main import main
+steps, real = iter(range(99)), pathlib.Path.rename
+def rename(self, target):
+    if next(steps) == {step}:
+        os._exit(9)
+    return real(self, target)
+pathlib.Path.rename = rename
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_a_data_set_that_is_replaced_is_never_lost(darkroom, scan, tmp_path, step):
+    """Killed before either rename and after both: one of the two sets is there, and whole."""
+    for number in range(3):
+        scan(f"own/scan/{number}.tif", seed=number)
+        scan(f"own/gt/{number}.tif", seed=number, spots=0)
+    own, ds = tmp_path / "own", tmp_path / "ds"
+    wishes = ["dataset", "build", own / "scan", own / "gt", "-o", ds, "--size"]
+    assert darkroom(*wishes, 32).code == 0
+    old = digest(ds / "manifest.json")
+    command = [sys.executable, "-c", REPLACING.format(step=step), *map(str, wishes)]
+    killed = subprocess.run([*command, "48", "--overwrite"], capture_output=True, check=False)
+    assert killed.returncode == (9 if step < 2 else 0)
+    again = darkroom(*wishes, 48)
+    assert "already exists" in again.err
+    assert ("removed; a run that was killed" in again.err) == (step < 2), again.err
+    assert (digest(ds / "manifest.json") == old) == (step == 0)
+    assert darkroom("dataset", "verify", ds).code == 0
+    assert names(tmp_path) == ["ds", "home", "own"] or names(tmp_path) == ["ds", "own"]
+
+
+def test_two_processes_do_not_make_one_data_set(darkroom, scan, tmp_path):
+    scan("own/scan/a.tif"), scan("own/gt/a.tif", spots=0)
+    own, ds = tmp_path / "own", tmp_path / "ds"
+    wishes = ("dataset", "build", own / "scan", own / "gt", "-o", ds, "--size", 48)
+    held = (
+        "from darkroom.dataset.folder import new_folder as f; from pathlib import Path; import sys"
+    )
+    hold = f"{held}\nwith f(Path(sys.argv[1]), resumable=True): print('in', flush=True); input()"
+    command = [sys.executable, "-c", hold, str(ds)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"in\n"
+        (ds / ".parts").mkdir()
+        result = darkroom(*wishes, "--overwrite")
+        other.stdin.close()
+    assert result.code == 1 and "another process is writing into it" in result.err, result.err
