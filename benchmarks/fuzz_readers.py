@@ -20,6 +20,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -177,12 +178,15 @@ def outcome(path: Path, clock: Callable[[], None] = lambda: None) -> str:
                     raise AssertionError(f"{pixels.dtype} is not {info.dtype}")
                 parts.append(pixels)
             clock()
-            other = as_others_see_it(path, scan)
-            if other is None:
-                return "picture"
-            if not np.array_equal(other, np.concatenate(parts), equal_nan=info.dtype.kind == "f"):
-                raise AssertionError("another program reads other samples")
-            return "agreed"
+            pixels = np.concatenate(parts)
+            differs = False
+            for other in as_others_see_it(path, scan):
+                if np.array_equal(other, pixels, equal_nan=info.dtype.kind == "f"):
+                    return "agreed"
+                differs = True
+            if differs:
+                raise AssertionError("another program reads other samples, and none the same")
+            return "picture"
     except InputError as error:
         if "\n" in str(error):
             raise AssertionError("an error of several lines") from error
@@ -202,26 +206,32 @@ def as_mask(path: Path) -> None:
             raise AssertionError("an error of several lines") from error
 
 
-def as_others_see_it(path: Path, scan: Scan) -> Pixels | None:
-    """The samples as tifffile or OpenCV decode them; None where they do not, or other ones."""
+def as_others_see_it(path: Path, scan: Scan) -> Iterator[Pixels]:
+    """The samples as tifffile and OpenCV (libtiff, libpng) decode them, where they do."""
     info = scan.info
-    try:
-        if isinstance(scan, TiffScan):
-            found = _by_tifffile(path, int(scan._page.offsets[0]), scan._page.planar)
-        elif info.format == "png":
-            found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-            if found is not None and found.ndim == 3:
-                found = found[..., [2, 1, 0, 3][: found.shape[2]]]
-        else:
-            return None  # libjpeg and LibRaw, by way of darkroom or of others
-    except (Exception, TooSlow):
-        return None
-    # Another order of the axes means that it takes damaged tags in another way.
-    if found is None or found.shape[:2] != (info.height, info.width):
-        return None
-    if found.size != info.width * info.height * info.samples or found.dtype != info.dtype:
-        return None
-    return found.reshape(info.height, info.width, info.samples)
+    readers: list[Callable[[], Pixels | None]] = []
+    if isinstance(scan, TiffScan):
+        first, planar = int(scan._page.offsets[0]), scan._page.planar
+        readers.append(lambda: _by_tifffile(path, first, planar))
+    if isinstance(scan, TiffScan) or info.format == "png":  # libjpeg and LibRaw are our own ways
+        readers.append(lambda: _by_opencv(path))
+    for read in readers:
+        try:
+            found = read()
+        except (Exception, TooSlow):
+            continue
+        # Another order of the axes means that it takes damaged tags in another way.
+        if found is None or found.shape[:2] != (info.height, info.width):
+            continue
+        if found.size == info.width * info.height * info.samples and found.dtype == info.dtype:
+            yield found.reshape(info.height, info.width, info.samples)
+
+
+def _by_opencv(path: Path) -> Pixels | None:
+    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if found is not None and found.ndim == 3:
+        found = found[..., [2, 1, 0, 3][: found.shape[2]]]
+    return found
 
 
 class TooSlow(BaseException):
@@ -273,6 +283,7 @@ def run(task: tuple[int, int, float]) -> tuple[Counter[tuple[str, str]], list[st
         slowest = max(slowest, time.process_time() - started)
         signal.setitimer(signal.ITIMER_PROF, OTHERS_LIMIT)
 
+    warnings.simplefilter("ignore")  # of Pillow, about the damage
     # Processor time, since the machine may be busy.
     signal.signal(signal.SIGPROF, too_slow)
     with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,9 @@ module knows no command-line framework.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
 
 
 class DarkroomError(Exception):
@@ -20,6 +23,18 @@ class DarkroomError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = None if hint is None else _sentence(hint)
+
+
+@contextmanager
+def about(what: object) -> Iterator[None]:
+    """Name a file, or whatever else errors raised within are about, where they do not do so."""
+    try:
+        yield
+    except DarkroomError as error:
+        text, name = str(error), str(what)
+        if name in text or PurePath(name).name in text:
+            raise
+        raise type(error)(f"{name}: {text}", hint=error.hint) from error
 
 
 def _sentence(text: str) -> str:

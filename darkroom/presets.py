@@ -6,18 +6,21 @@ announce, then among those that ship. Keys are strict. What the command line say
 
 import hashlib
 import re
-import tomllib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from functools import partial
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from darkroom.config import user_folder
-from darkroom.errors import InputError, UsageError
+from darkroom.errors import DarkroomWarning, InputError, UsageError, about
 from darkroom.options import INFRARED, IR_OFF, CleanOptions, Length, parse_share
 from darkroom.plugins.manager import did_you_mean
+from darkroom.values import parse_toml, read_text, typed
 
 BUILT_IN = "darkroom._presets"
 ABOUT = ("title", "description")
@@ -54,10 +57,7 @@ def parse(name: str, text: str, origin: str) -> Preset:
     Raises:
         UsageError: not TOML, an unknown key, or a value of the wrong type.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{origin}: not valid TOML: {error}") from error
+    table = parse_toml(text, origin, UsageError)
     known = {f.name: f for f in fields(CleanOptions)}
     values = {}
     for key, value in table.items():
@@ -68,8 +68,10 @@ def parse(name: str, text: str, origin: str) -> Preset:
                 f"{origin}: unknown key {key!r}",
                 hint=did_you_mean(key, list(known), "darkroom presets show NAME"),
             )
-        values[key] = _PARSERS.get(key, lambda v: v)(value)
-    check_values(values, origin)
+        with about(f"{origin}: {key}"):
+            values[key] = _PARSERS.get(key, lambda v: v)(value)
+    with about(origin):
+        check_values(values, origin)
     return Preset(name, origin, text, str(table.get("title", "")), values)
 
 
@@ -97,6 +99,8 @@ def check_values(values: dict[str, Any], origin: str) -> None:
             raise UsageError(f"{origin}: {key} must be one of {', '.join(choices[key])}")
         if key in kinds and (not isinstance(value, kinds[key]) or isinstance(value, bool)):
             raise UsageError(f"{origin}: {key} must be {kinds[key][-1].__name__}, not {value!r}")
+    if "options" in values:
+        typed(dict[str, dict[str, Any]], values["options"], f"{origin}: options", UsageError)
     CleanOptions(**values)
 
 
@@ -113,18 +117,15 @@ def find(name_or_path: str, packages: Sequence[str] = ()) -> Preset:
     """
     if name_or_path.endswith(".toml"):
         path = Path(name_or_path)
-        try:
-            return parse(path.stem, path.read_text("utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read: {error}") from error
-    everything = {preset_name: (text, origin) for preset_name, text, origin in _files(packages)}
+        return parse(path.stem, read_text(path), str(path))
+    everything = {name: (read, origin) for name, read, origin in _files(packages)}
     if name_or_path not in everything:
         raise UsageError(
             f"no preset called {name_or_path!r}",
             hint=did_you_mean(name_or_path, list(everything), "darkroom presets list"),
         )
-    text, origin = everything[name_or_path]
-    return parse(name_or_path, text, origin)
+    read, origin = everything[name_or_path]
+    return parse(name_or_path, read(), origin)
 
 
 def merge(
@@ -182,19 +183,33 @@ def available(packages: Sequence[str] = ()) -> list[Preset]:
     Raises:
         UsageError: one of them is faulty.
     """
-    everything = {name: (text, origin) for name, text, origin in _files(packages)}
-    return [parse(name, text, origin) for name, (text, origin) in sorted(everything.items())]
+    everything = {name: (read, origin) for name, read, origin in _files(packages)}
+    return [parse(name, read(), origin) for name, (read, origin) in sorted(everything.items())]
 
 
-def _files(packages: Sequence[str]) -> list[tuple[str, str, str]]:
-    """(name, text, origin) of every preset; later ones shadow earlier ones."""
-    found = []
+def _packaged(item: Traversable, origin: str) -> str:
+    try:
+        return item.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{item.name} of {origin}: cannot be read: {error}") from error
+
+
+def _files(packages: Sequence[str]) -> list[tuple[str, Callable[[], str], str]]:
+    """(name, what gives its text, origin) of every preset; later ones shadow earlier ones."""
+    found: list[tuple[str, Callable[[], str], str]] = []
     for package in (BUILT_IN, *packages):
-        for item in sorted(resources.files(package).iterdir(), key=lambda i: i.name):
+        try:
+            items = sorted(resources.files(package).iterdir(), key=lambda i: i.name)
+        except Exception as error:  # of a plugin: it costs its own presets only
+            text = f"presets of {package} cannot be read: {type(error).__name__}: {error}"
+            warnings.warn(text, DarkroomWarning, stacklevel=2)
+            continue
+        for item in items:
             if item.name.endswith(".toml") and not item.name.startswith("train-"):
                 origin = "built in" if package == BUILT_IN else package
-                found.append((item.name.removesuffix(".toml"), item.read_text("utf-8"), origin))
+                name = item.name.removesuffix(".toml")
+                found.append((name, partial(_packaged, item, origin), origin))
     folder = user_folder() / "presets"
     for path in sorted(folder.glob("*.toml")) if folder.is_dir() else []:
-        found.append((path.stem, path.read_text("utf-8"), str(path)))
+        found.append((path.stem, partial(read_text, path), str(path)))
     return found

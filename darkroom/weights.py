@@ -8,7 +8,7 @@ Nothing is ever unpickled.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darkroom.errors import BackendError
+from darkroom.values import typed
 
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
@@ -96,6 +97,8 @@ def read_header(path: Path) -> WeightsHeader:
         BackendError: the file is missing, broken, or not ours.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise BackendError(f"{path}: is not a regular file")
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 0 < length <= min(LONGEST_HEADER, path.stat().st_size):
@@ -105,7 +108,7 @@ def read_header(path: Path) -> WeightsHeader:
         values = json.loads(table["__metadata__"][KEY])
     except OSError as error:
         raise BackendError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BackendError(
             f"{path}: no darkroom weights in here",
             hint="`darkroom weights convert` makes them from a foreign file.",
@@ -190,7 +193,6 @@ def tensor_digest(tensors: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _header(path: Path, values: Any) -> WeightsHeader:
-    known = {f.name for f in fields(WeightsHeader)}
     if not isinstance(values, dict) or not isinstance(values.get("architecture"), str):
         raise BackendError(f"{path}: the header names no architecture")
     if values.get("format") != FORMAT:
@@ -198,6 +200,4 @@ def _header(path: Path, values: Any) -> WeightsHeader:
             f"{path}: layout {values.get('format')!r}; this version reads {FORMAT}",
             hint="Update darkroom.",
         )
-    if unknown := values.keys() - known:
-        raise BackendError(f"{path}: unknown header fields {', '.join(sorted(unknown))}")
-    return WeightsHeader(**values)
+    return typed(WeightsHeader, values, path, BackendError)

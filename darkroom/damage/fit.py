@@ -20,6 +20,7 @@ from darkroom.damage.difference import LEVELS, artefact_mask, robust_noise, tone
 from darkroom.damage.render import LINES, MICRONS_PER_INCH
 from darkroom.damage.transplant import Residue, lift
 from darkroom.errors import InputError
+from darkroom.values import read_json
 
 LABELS = {
     "Dust": "speck",
@@ -111,7 +112,7 @@ def read_frame(path: Path) -> Frame:
         InputError: if the file is not that.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = read_json(path)
         polygons = [
             (LABELS[entry["label"]], np.asarray(entry["points"], np.float64).reshape(-1, 2))
             for entry in entries

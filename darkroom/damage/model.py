@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from darkroom.damage.render import HAIRS, LINES, MICRONS_PER_INCH, SPOTS, Artefact, extent, shape
 from darkroom.errors import InputError, UsageError
 from darkroom.geometry import Window
+from darkroom.values import parse_toml, read_text
 
 Float: TypeAlias = NDArray[np.float32]
 Polarity: TypeAlias = Literal["measured", "bright", "dark", "both"]
@@ -32,6 +33,33 @@ VISIBLE = 4.0 / 255
 
 SMALLEST_PX = 0.3  # cores thinner than this leave no trace once scanned
 TINT_SCRATCH, TINT_DUST = 0.15, 0.02
+
+
+USED = ("probabilities", "kinds", "blur", "clusters", "amount")  # parts of a model's table
+LARGEST = 1e5  # of any number in it
+
+
+def _require_like(shipped: Any, found: Any, path: Path, place: str) -> None:
+    """Refuse what is not built as the shipped model is: keys, lengths, and numbers that can be.
+
+    Raises:
+        InputError: it is not; the message says where.
+    """
+    if isinstance(shipped, dict):
+        if not isinstance(found, dict):
+            raise InputError(f"{path}: not a damage model: {place} is no table")
+        if missing := shipped.keys() - found.keys():
+            names = ", ".join(sorted(missing))
+            raise InputError(f"{path}: not a damage model: {place} lacks {names}")
+        for name, value in shipped.items():
+            _require_like(value, found[name], path, f"{place}.{name}")
+    elif isinstance(shipped, list):
+        if not isinstance(found, list) or len(found) != len(shipped):
+            raise InputError(f"{path}: not a damage model: {place} must be {len(shipped)} numbers")
+        for value, other in zip(shipped, found, strict=True):
+            _require_like(value, other, path, place)
+    elif type(found) not in (int, float) or not 0 <= found <= LARGEST:
+        raise InputError(f"{path}: not a damage model: {place} must be a number from 0 to 100,000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +95,17 @@ class DamageModel:
             names = ", ".join(PRESETS)
             raise UsageError(f"no damage preset named {preset!r}", hint=f"one of: {names}")
         shipped = resources.files("darkroom.damage").joinpath("damage.toml")
-        try:
-            table = tomllib.loads((path or shipped).read_text("utf-8"))
-            _ = table["probabilities"], table["kinds"], table["blur"], table["clusters"]
-        except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
-            raise InputError(f"{path or shipped}: not a damage model: {error}") from error
+        table = tomllib.loads(shipped.read_text("utf-8"))
+        if path is not None:
+            given = parse_toml(read_text(path), path)
+            for name in USED:
+                _require_like(table[name], given.get(name), path, name)
+            rising = given["probabilities"]
+            if rising != sorted(rising) or rising[-1] > 1:
+                raise InputError(f"{path}: probabilities must rise from 0 to 1")
+            if not given["clusters"]["children"] > 0 or given["clusters"]["share"] > 1:
+                raise InputError(f"{path}: clusters need children above 0 and a share up to 1")
+            table = given
         return cls(table, PRESETS[preset], polarity)
 
     def draw_amount(self, rng: np.random.Generator) -> "DamageModel":

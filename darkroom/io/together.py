@@ -124,7 +124,7 @@ def put_right(folder: Path) -> list[str]:
 def _abandoned(path: Path) -> bool:
     """Whether a file or folder of ours is there and no process works on it."""
     try:
-        fd = os.open(path, os.O_RDONLY)
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
         return False
     try:

@@ -6,13 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from darkroom.errors import InputError
 from darkroom.io.atomic import write_atomic
 from darkroom.io.files import reading
 from darkroom.pairs.split import leaks
+from darkroom.values import read_json, typed
 
 VERSION = 2
 READABLE = (1, 2)  # the first had no hashes of sources
@@ -108,23 +109,24 @@ class Manifest:
             InputError: if there is none, or it is damaged or of a later version.
         """
         path = root / NAME
+        if not path.exists():
+            raise InputError(
+                f"{root}: no data set here ({NAME} is missing)",
+                hint="make one with darkroom dataset build or import",
+            )
         try:
-            body = json.loads(path.read_text("utf-8"))
+            body = read_json(path)
             version = body["version"]
             if version not in READABLE:
                 raise InputError(
                     f"{path}: version {version} of the manifest is not known",
                     hint="a newer darkroom made it",
                 )
-            tiles = tuple(tile_record(t) for t in body["tiles"])
-            pairs = tuple(PairRecord(**p) for p in body["pairs"])
-            return cls(body["kind"], body["settings"], tiles, pairs, root)
-        except FileNotFoundError as error:
-            raise InputError(
-                f"{root}: no data set here ({NAME} is missing)",
-                hint="make one with darkroom dataset build or import",
-            ) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            tiles = tuple(tile_record(values, path) for values in body["tiles"])
+            pairs = tuple(typed(PairRecord, values, path) for values in body["pairs"])
+            kind, settings = typed(str, body["kind"], path), typed(dict, body["settings"], path)
+            return cls(kind, settings, tiles, pairs, root)
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: damaged manifest: {error!r}") from error
 
     def files(self) -> Iterator[Path]:
@@ -185,10 +187,19 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def tile_record(values: dict[str, Any]) -> TileRecord:
-    """A record from its JSON values."""
-    lists = {name: tuple(values.get(name, ())) for name in ("window", "flags")}
-    return TileRecord(**values | lists)
+def tile_record(values: dict[str, Any], origin: object = NAME) -> TileRecord:
+    """A record from its JSON values.
+
+    Raises:
+        InputError: they are damaged; the message begins with `origin`.
+    """
+    record = typed(TileRecord, values, origin)
+    place = PurePosixPath(record.name)
+    if place.is_absolute() or ".." in place.parts or not place.name:
+        raise InputError(f"{origin}: {record.name!r} is no name of a tile")
+    if missing := set(SIDES) - record.sha256.keys():
+        raise InputError(f"{origin}: {record.name} has no digest of {', '.join(sorted(missing))}")
+    return record
 
 
 def source_hashes(scan: Path, truth: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darkroom.errors import DarkroomWarning, InputError
-from darkroom.io.files import reading
+from darkroom.values import read_file
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 SEPARATORS = ",;\t"
@@ -64,8 +64,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _text(path: Path) -> str:
-    with reading(path, "table"):
-        data = path.read_bytes()
+    data = read_file(path)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     try:

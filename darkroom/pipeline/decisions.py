@@ -14,19 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from darkroom.errors import InputError
+from darkroom.errors import InputError, about
 from darkroom.geometry import bands
-from darkroom.io.files import reading
 from darkroom.io.scratch import Scratch, Spool
 from darkroom.mask import REPAIR, components, pick
 from darkroom.packed import unpack
 from darkroom.scan import Bytes
+from darkroom.values import read_file, typed
 
 SCHEMA = 1
 ENDING = ".review.json"
 MASK_ENDING = ".review.png"
 PLANES = ("vetoed", "erased", "painted")
-LARGEST = 1 << 28  # bytes of a file that is read
 ROWS = 256
 
 
@@ -83,10 +82,7 @@ def load_decisions(path: Path) -> tuple[Decisions, str]:
     Raises:
         InputError: the file cannot be read, is no such file, or of a later version.
     """
-    with reading(path):
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path}: too large for a file of decisions")
-        data = path.read_bytes()
+    data = read_file(path)
     try:
         values: Any = json.loads(data)
         schema = values["schema"]
@@ -97,12 +93,13 @@ def load_decisions(path: Path) -> tuple[Decisions, str]:
                 f"{path}: decisions of schema {schema}; this version reads up to {SCHEMA}",
                 hint="Update darkroom.",
             )
-        decisions = Decisions(**{f.name: values[f.name] for f in fields(Decisions)})
-        kinds = {"width": int, "height": int}
-        for f in fields(Decisions):
-            if not isinstance(getattr(decisions, f.name), kinds.get(f.name, str)):
-                raise ValueError(f"{f.name} is of the wrong kind")
-    except (ValueError, KeyError, TypeError) as error:
+        known = {f.name: values[f.name] for f in fields(Decisions)}
+        decisions = typed(Decisions, known, path)
+        with about(path):
+            for plane in PLANES:
+                for _ in decisions.rows(plane):
+                    pass  # damaged ones are found before anything is done by the others
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: holds no decisions of a review: {error}",
             hint="Review the scan again, or move this file away.",

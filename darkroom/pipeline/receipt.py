@@ -17,6 +17,7 @@ from darkroom.io.files import reading
 from darkroom.io.scratch import Spool
 from darkroom.packed import ROWS, pack, unpack
 from darkroom.scan import Bytes, Pixels
+from darkroom.values import read_json
 
 SCHEMA = 2
 LARGEST = 1 << 30  # bytes; no receipt comes near
@@ -161,7 +162,7 @@ def load_receipt(path: Path) -> Receipt:
     with reading(path, "receipt"):
         if path.stat().st_size > LARGEST:
             raise InputError(f"{path}: too large to be a receipt")
-        values = json.loads(path.read_text("utf-8"))
+        values = read_json(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: not a receipt of darkroom")
     return Receipt.from_dict(values, path)

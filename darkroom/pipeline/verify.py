@@ -130,10 +130,14 @@ def verify(path: Path) -> Verdict:
             }
             _compare(receipt, opened, verdict)
     except DarkroomError as error:
-        verdict.error = error
+        verdict.error = error if path.name in str(error) else _named(error, path)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         verdict.error = InputError(f"{path}: the receipt is damaged: {error!r}")
     return verdict
+
+
+def _named(error: DarkroomError, path: Path) -> DarkroomError:
+    return type(error)(f"{path}: {error}", hint=error.hint)
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:

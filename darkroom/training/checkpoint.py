@@ -10,6 +10,7 @@ import torch
 
 from darkroom.errors import InputError
 from darkroom.io.atomic import AtomicFile, writing
+from darkroom.values import LARGEST_STATE, small_file
 
 FORMAT = 1
 
@@ -60,9 +61,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         InputError: it is missing, damaged, or no checkpoint of ours.
     """
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+        with small_file(path, LARGEST_STATE):
+            values = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:  # a damaged pickle can raise whatever its bytes happen to mean
         raise InputError(f"{path}: not a checkpoint, or damaged") from error
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:

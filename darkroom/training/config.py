@@ -1,13 +1,13 @@
 """How a network is trained: one dataclass, and the TOML files that fill it in."""
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from darkroom.errors import InputError, UsageError
+from darkroom.errors import UsageError, about
+from darkroom.values import parse_toml, read_text, typed
 
 Amp = Literal["auto", "off", "bfloat16"]
 Schedule = Literal["cosine", "constant"]
@@ -176,16 +176,17 @@ def read_recipe(path: Path) -> Recipe:
         InputError: the file cannot be read.
         UsageError: not TOML, or keys that mean nothing.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    table = parse_toml(read_text(path), path, UsageError)
     if unknown := table.keys() - {"arch", "network", "train", "title", "description"}:
         raise UsageError(f"{path}: unknown keys {', '.join(sorted(unknown))}")
-    network, train = table.get("network", {}), table.get("train", {})
-    make_config(train, str(path))
+    network, train = (
+        typed(dict, table.get(name, {}), f"{path}: {name}", UsageError)
+        for name in ("network", "train")
+    )
+    if "arch" in table:
+        typed(str, table["arch"], f"{path}: arch", UsageError)
+    with about(path):
+        make_config(train, str(path))
     return Recipe(table.get("arch"), network, train, path)
 
 

@@ -1,13 +1,15 @@
 """Weights that others trained, made into weights files."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from darkroom.errors import BackendError, InputError
+from darkroom.errors import BackendError, InputError, about
 from darkroom.training.trainable import Trainable
+from darkroom.values import LARGEST_STATE, small_file
 from darkroom.weights import WeightsHeader, fill_module, save_weights
 
 NESTED = ("state_dict", "model", "net", "ema", "average")  # the last: of our own checkpoints
@@ -43,15 +45,17 @@ def convert(source: Path, output: Path, trainable: Trainable, licence: str = "")
         recipe={"converted_from": source.name},
         licence=licence,
     )
-    return save_weights(output, tensors, header)
+    with about(source):
+        return save_weights(output, tensors, header)
 
 
 def read_state(source: Path) -> Mapping[str, torch.Tensor]:
     """The state dict in a file that `torch.save` wrote; for arguments and errors see `convert`."""
     try:
-        found = torch.load(source, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{source}: {error.strerror or error}") from error
+        with small_file(source, LARGEST_STATE):
+            found = torch.load(source, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:  # a foreign pickle can raise whatever its bytes happen to mean
         raise InputError(f"{source}: not a file of plain tensors, or damaged") from error
     for name in NESTED:
@@ -68,7 +72,7 @@ def read_state(source: Path) -> Mapping[str, torch.Tensor]:
 def is_torch_file(path: Path) -> bool:
     """Whether a file begins as `torch.save` begins it: a zip archive, or formerly a pickle."""
     try:
-        with path.open("rb") as file:
-            return file.read(2) in (b"PK", b"\x80\x02")
+        with path.open("rb") if path.is_file() else nullcontext() as file:
+            return file is not None and file.read(2) in (b"PK", b"\x80\x02")
     except OSError:
         return False  # whoever reads it as something else says what is wrong

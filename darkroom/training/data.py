@@ -125,7 +125,8 @@ class CropSource:
         if config.beyond_grain:
             self.pictures = [without_swapped_grain(p) for p in self.pictures]
         if not self.pictures:
-            raise InputError(f"no training picture is {config.crop} pixels wide and high")
+            side = config.crop
+            raise InputError(f"no training picture is {side} pixels wide and high, as crop asks")
         self.spots = [np.argwhere(p.state == DAMAGED) for p in self.pictures]
         self.lookalikes = (
             [lookalikes(p.scan, p.state == CLEAN) for p in self.pictures] if config.hard else []

@@ -144,11 +144,15 @@ class Run:
                 f"{path} is of another network or configuration",
                 hint="Give the options it was started with.",
             )
-        self.network.load_state_dict(state.network)
-        self.average.load_state_dict(state.average)
-        self.optimizer.load_state_dict(state.optimizer)
-        self.step, self.best = state.step, state.best
-        saved.restore_random_states(state.random)
+        try:
+            self.network.load_state_dict(state.network)
+            self.average.load_state_dict(state.average)
+            self.optimizer.load_state_dict(state.optimizer)
+            self.step, self.best = state.step, state.best
+            saved.restore_random_states(state.random)
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+            text = " ".join(str(error).split())[:200]
+            raise InputError(f"{path}: damaged: {text}") from error
 
     def train(self, until: int | None = None) -> None:
         """Train to step `until`, or to the end.

@@ -24,6 +24,7 @@ from darkroom.errors import InputError
 from darkroom.pairs.folders import pictures
 from darkroom.pairs.read import Picture
 from darkroom.scan import Float, luminance
+from darkroom.values import read_text
 
 SIDE = 320  # of the crops of photographs
 DPI = (1000.0, 1500.0, 2000.0, 2700.0, 3200.0, 4000.0)
@@ -110,10 +111,7 @@ def read_names(path: Path) -> list[str]:
     Raises:
         InputError: it cannot be read.
     """
-    try:
-        return path.read_text("utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
+    return read_text(path).split()
 
 
 def _clean(path: Path, seed: int) -> Sample:

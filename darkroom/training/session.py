@@ -2,7 +2,8 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,21 @@ from typing import Any
 import torch
 
 from darkroom.damage.difference import DAMAGED
-from darkroom.errors import BackendError, DarkroomWarning, UsageError
+from darkroom.errors import BackendError, DarkroomError, DarkroomWarning, UsageError, about
 from darkroom.io.atomic import write_atomic
 from darkroom.io.guard import prepare
 from darkroom.pairs.find import Pair, find_parts, warn_of_leaks
 from darkroom.pairs.folders import pictures as picture_files
 from darkroom.pairs.read import Picture
 from darkroom.pairs.torch import PairDataset
+from darkroom.plugins.isolation import PluginError, isolated
 from darkroom.plugins.manager import Plugins, load_object, make_options
 from darkroom.training.config import Recipe, make_config
 from darkroom.training.convert import is_torch_file, read_state
 from darkroom.training.data import digest, load_photographs, usable
 from darkroom.training.loop import BEST, LAST, LOG, Event, Run, join
 from darkroom.training.trainable import Growable, Initialisable, Trainable, channels_of
+from darkroom.values import LARGEST_STATE, read_file
 from darkroom.weights import WeightsHeader, fill_module, load_weights, network_arrays, read_header
 
 
@@ -81,7 +84,8 @@ def train(
     recipe = session.recipe or Recipe(None, {}, {})
     config = make_config({**recipe.train, **(session.values or {})})
     torch.manual_seed(config.seed)  # the network's first weights come from it
-    trainable = make_trainable(session.architecture or recipe.architecture, recipe, plugins)
+    with about(recipe.path or "--arch") if session.architecture is None else nullcontext():
+        trainable = make_trainable(session.architecture or recipe.architecture, recipe, plugins)
     folder = session.folder or session.output.with_suffix(".run")
     if session.resume and not (folder / LAST).is_file():
         raise UsageError(f"{folder} holds no checkpoint to go on from", hint="Leave out --resume.")
@@ -120,7 +124,8 @@ def train(
         counts = {"pairs": len(pictures), "held_out": len(held_out), "parameters": parameters}
         counts["photographs"] = len(photographs)
         progress({"event": "start", "step": run.step, "steps": config.steps, **counts})
-    run.train()
+    with about(recipe.path) if recipe.path else nullcontext(), calling(trainable.architecture):
+        run.train()
     if not place.first:
         return None
     if not (folder / BEST).is_file():
@@ -188,7 +193,7 @@ def start_from(trainable: Trainable, path: Path) -> str:
             hint="`darkroom weights convert` makes one from a .pth of the same network.",
         )
     _take_over(trainable.start_from, read_state(path), path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_file(path, LARGEST_STATE)).hexdigest()
 
 
 def _take_over(
@@ -200,6 +205,20 @@ def _take_over(
         start(state)
     except ValueError as error:
         raise BackendError(f"{path}: {error}") from error
+
+
+@contextmanager
+def calling(name: str) -> Iterator[None]:
+    """Turn whatever a network's code raises into a BackendError that names it."""
+    try:
+        with isolated():
+            yield
+    except PluginError as error:
+        if isinstance(error.__cause__, DarkroomError | OSError):
+            raise error.__cause__ from None
+        raise BackendError(
+            f"network {name!r} failed: {error}", hint="Its options may not fit each other."
+        ) from error
 
 
 def make_trainable(name: str | None, recipe: Recipe, plugins: Plugins) -> Trainable:
@@ -214,7 +233,18 @@ def make_trainable(name: str | None, recipe: Recipe, plugins: Plugins) -> Traina
         raise UsageError("no network is named", hint=f"Name one with --arch. Known: {known}.")
     spec = plugins.trainable(name)
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.network.items()}
-    trainable = load_object(spec.factory)(make_options(spec, values))
+    try:
+        with calling(name):
+            trainable = load_object(spec.factory)(make_options(spec, values))
+    except BackendError as error:
+        raise (
+            error
+            if isinstance(error.__cause__, DarkroomError)
+            else UsageError(
+                f"network {name!r} cannot be made with the options given: {error.__cause__}",
+                hint="See [network] of the recipe.",
+            )
+        ) from error
     if not isinstance(trainable, Trainable):
         raise BackendError(f"{spec.factory} does not make a trainable network")
     return trainable

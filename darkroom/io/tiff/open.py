@@ -227,7 +227,8 @@ def _plain_linear_raw(page: Page) -> bool:
 def _check_samples(path: Path, page: Page) -> None:
     if page.predictor not in (1, 2, 3) or (page.predictor == 3 and page.sample_formats[0] != 3):
         raise InputError(f"{path}: predictor {page.predictor} is not supported", hint=CONVERT_HINT)
-    odd = page.samples not in (1, 3) and page.photometric != LINEAR_RAW
+    colours = 3 if page.photometric in (2, 6) else 1
+    odd = page.samples != colours and page.photometric != LINEAR_RAW
     if page.compression == 7 and not page.planar and odd:
         raise InputError(f"{path}: JPEG with extra samples is not supported", hint=CONVERT_HINT)
     if page.samples > 1 and page.first(T.PLANAR, 1) not in (1, 2):
