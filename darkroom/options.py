@@ -16,6 +16,9 @@ UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "k": 2**10, "m": 2**20, "g": 2*
 IR_AUTO, IR_OFF = "auto", "off"
 INFRARED = "infrared"
 
+# What `reference` may say instead of the name of a file.
+ROLL_AUTO, ROLL_OFF = "auto", "off"
+
 Polarity = Literal["auto", "bright", "dark", "both"]
 Grain = Literal["match", "none"]
 Scratches = Literal["auto", "on", "off"]
@@ -113,6 +116,9 @@ class CleanOptions:
         scratches: "off" looks for no line scratches; "auto" looks for those beyond doubt, beside
             any backend; "on" does so more readily, on film that is known to have them. Off by
             default: on small pictures it takes straight edges for scratches.
+        reference: what is known of dirt that stays in place: "auto" learns it from the frames of a
+            batch, if they are enough, "off" does not, and the name of a file takes the map of a
+            roll, or a blank frame, from there.
         grain: give repairs the grain of their surroundings, or leave them smooth.
         seed: of everything drawn at random (the grain).
         options: options of single backends, {"classical": {"name": value}}.
@@ -127,6 +133,7 @@ class CleanOptions:
     max_coverage: float = 0.02
     ir: str = IR_AUTO
     scratches: Scratches = "off"
+    reference: str = ROLL_AUTO
     grain: Grain = "match"
     seed: int = 0
     options: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -85,6 +85,7 @@ def check_values(values: dict[str, Any], origin: str) -> None:
         "backend": (str,),
         "inpainter": (str,),
         "ir": (str,),
+        "reference": (str,),
         "sensitivity": (int, float),
         "seed": (int,),
         "options": (dict,),

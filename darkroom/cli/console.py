@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from darkroom.pipeline.outcome import Outcome
+    from darkroom.roll.fixed import RollMap
 
 
 def say(text: str = "") -> None:
@@ -224,6 +225,19 @@ class Console:
                 self.message(line)
         if self.as_json:
             record(outcome.as_dict())
+
+    def map_made(self, roll: "RollMap", where: "Path | None") -> None:
+        """The map of a roll is written."""
+        from darkroom.pipeline.roll import account
+
+        if self.as_json:
+            record({"status": "done", "output": where and str(where), **account(roll)})
+            return
+        count = len(roll.places)
+        self.message(
+            f"{where or 'nothing written'}: {count} place{'s' * (count != 1)} where dirt stays, "
+            f"from {roll.pictures} pictures"
+        )
 
     def summary(self, outcomes: Sequence["Outcome"]) -> None:
         """What became of the batch; failures are listed once more at the end."""

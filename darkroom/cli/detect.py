@@ -12,6 +12,7 @@ app = typer.Typer()
 def detect(
     inputs: o.Inputs,
     output: o.MaskOutput = None,
+    roll: o.Roll = False,
     recursive: o.Recursive = False,
     overwrite: o.Overwrite = False,
     skip_existing: o.SkipExisting = False,
@@ -25,6 +26,7 @@ def detect(
     polarity: o.PolarityName = None,
     scratches: o.ScratchesName = None,
     ir: o.Infrared = None,
+    reference: o.Reference = None,
     exclude: o.ExcludeFile = None,
     device: o.DeviceName = o.DEVICE,
     tile: o.TileSide = None,
@@ -41,10 +43,11 @@ def detect(
     """Find artefacts and write only their masks.
 
     A mask is a grey picture, 255 where `clean` would repair and 0 elsewhere. Edit it as you like
-    and hand it to `darkroom clean --mask`.
+    and hand it to `darkroom clean --mask`. With --roll, one picture of where dirt stays over all
+    frames is written instead, for `darkroom clean --reference`.
     """
     from darkroom.options import OutputOptions
-    from darkroom.pipeline.batch import detect_batch, exit_code
+    from darkroom.pipeline.batch import detect_batch, exit_code, map_roll
     from darkroom.pipeline.inputs import find_scans
     from darkroom.pipeline.request import Request
     from darkroom.plugins.manager import installed
@@ -61,6 +64,7 @@ def detect(
         polarity=polarity,
         scratches=scratches,
         ir=ir,
+        reference=reference,
     )
     console = Console(quiet=quiet, verbose=verbose, as_json=as_json)
     items = find_scans(inputs, recursive=recursive, note=console.message)
@@ -68,8 +72,13 @@ def detect(
         exclude=exclude, overwrite=overwrite, skip_existing=skip_existing, dry_run=dry_run
     )
     machine = o.machine(device, tile, max_memory, jobs, max_pixels, scratch, workers, scheduler)
+    request = Request(chosen, machine, writing, found)
+    if roll:
+        with console.bars(1):
+            made, where = map_roll(items, output, request, reporter=console)
+        console.map_made(made, where)
+        return 0
     with console.bars(len(items)):
-        request = Request(chosen, machine, writing, found)
         outcomes = detect_batch(items, output, request, reporter=console)
     console.summary(outcomes)
     return exit_code(outcomes)

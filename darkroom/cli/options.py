@@ -179,6 +179,25 @@ Infrared = Annotated[
         show_default=_CLEAN.ir,
     ),
 ]
+Reference = Annotated[
+    str | None,
+    _option(
+        "--reference",
+        panel=FINDING,
+        help="Dirt that stays in place: auto learns it from the frames of a roll, off does not; or "
+        "the map of a roll, or a blank frame.",
+        metavar="auto|off|FILE",
+        show_default=_CLEAN.reference,
+    ),
+]
+Roll = Annotated[
+    bool,
+    _option(
+        "--roll",
+        panel=WRITING,
+        help="Write one map of where dirt stays over all the frames, for --reference.",
+    ),
+]
 MaskFile = Annotated[
     Path | None,
     _option("--mask", panel=FINDING, help="Repair exactly what this mask marks.", metavar="FILE"),

@@ -96,6 +96,7 @@ def make_receipt(
         seconds=time.monotonic() - started,
         peak_memory=peak_rss(),
         infrared=report,
+        reference=found.fixed,
         warnings=warnings,
         lost=written.lost,
     )

@@ -7,16 +7,20 @@ from pathlib import Path
 from typing import Protocol
 
 from darkroom.errors import UsageError
+from darkroom.io.guard import Inputs
 from darkroom.io.together import put_right
 from darkroom.pipeline.clean import detecting
 from darkroom.pipeline.inputs import Item
 from darkroom.pipeline.job import Job
-from darkroom.pipeline.naming import name_outputs, refuse_clashes
+from darkroom.pipeline.naming import KEPT_SUFFIXES, name_outputs, refuse_clashes
 from darkroom.pipeline.outcome import Outcome, one
+from darkroom.pipeline.output import refuse_existing
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.request import Request
+from darkroom.pipeline.roll import learnt, made_of, write_map
 from darkroom.pipeline.workbench import Workbench
 from darkroom.pipeline.workers import Order, in_processes
+from darkroom.roll.fixed import RollMap
 
 
 class Reporter(Progress, Protocol):
@@ -66,6 +70,41 @@ def detect_batch(
     return _batch(items, request, Job.detect, reporter)
 
 
+def map_roll(
+    items: Sequence[Item], output: str | None, request: Request, *, reporter: Reporter
+) -> tuple[RollMap, Path | None]:
+    """Write the map of where dirt stays over the frames of a roll.
+
+    Args:
+        items: from `find_scans`.
+        output: the file; None for `FOLDER_map.tif` beside the folder of the first frame.
+        request: what is asked for.
+        reporter: told how far it is.
+
+    Returns:
+        The map, and its file, or None where none is to be written.
+
+    Raises:
+        DarkroomError: a file cannot be read, the frames cannot tell, or the map not be written.
+    """
+    request.check(len(items))
+    folder = Path(os.path.abspath(items[0].source)).parent  # noqa: PTH100
+    path = Path(output) if output else folder.with_name(f"{folder.name}_map.tif")
+    if path.suffix.lower() not in KEPT_SUFFIXES:
+        raise UsageError(f"{path}: the map of a roll is a TIFF or PNG", hint="Name it .tif.")
+    Inputs([path for item in items for path in Job.detect(item.source, None, request).read]).refuse(
+        path
+    )
+    writing = request.output
+    if not (writing.dry_run or writing.overwrite):
+        refuse_existing(path)
+    reporter.begin(path)
+    roll = made_of(items, request, reporter)
+    if not writing.dry_run:
+        write_map(roll, path, overwrite=writing.overwrite)
+    return roll, None if writing.dry_run else path
+
+
 def _batch(
     items: Sequence[Item],
     request: Request,
@@ -79,18 +118,24 @@ def _batch(
             for text in put_right(folder):
                 reporter.message(text)
     machine = request.machine
+    todo = [_settled(item, job) for item, job in zip(items, jobs, strict=True)]
+    roll = learnt(items, request, reporter) if None in todo else None
     if machine.scheduler is None and machine.workers == 1:
-        bench, outcomes = Workbench(request), []
+        bench, outcomes = Workbench(request, roll=roll), []
         for item, job in zip(items, jobs, strict=True):
             reporter.begin(item.source)
             outcomes.append(_settled(item, job) or one(job, _blank(item), bench, reporter))
             reporter.end(outcomes[-1])
         return outcomes
-    return list(_spread(items, jobs, request, reporter))
+    return list(_spread(items, jobs, request, reporter, roll))
 
 
 def _spread(
-    items: Sequence[Item], jobs: Sequence[Job], request: Request, reporter: Reporter
+    items: Sequence[Item],
+    jobs: Sequence[Job],
+    request: Request,
+    reporter: Reporter,
+    roll: RollMap | None,
 ) -> Iterator[Outcome]:
     """The outcomes by many workers, told in the order of the files."""
     known = {i: _settled(item, job) for i, (item, job) in enumerate(zip(items, jobs, strict=True))}
@@ -100,9 +145,9 @@ def _spread(
     if machine.scheduler is not None:
         from darkroom.pipeline.cluster import on_cluster
 
-        coming = on_cluster(orders, request, machine.scheduler)
+        coming = on_cluster(orders, request, machine.scheduler, roll)
     else:
-        coming = in_processes(orders, request, machine.workers)
+        coming = in_processes(orders, request, machine.workers, roll)
     told = 0
     while told < len(items):
         outcome = known[told]

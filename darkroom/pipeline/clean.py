@@ -113,6 +113,7 @@ def run(
         decisions, reviewed = _decisions(job, scan)
         others |= {"infrared": infrared, "known": known, "decisions": decisions}
         found = stack.enter_context(find_artefacts(bench, scan, progress, **others))
+        why += bench.misfit(scan.info)
         if request.options.max_coverage < 1.0:
             found.refuse_beyond(request.options.max_coverage)
         if decisions is not None and job.target is not None:

@@ -11,6 +11,7 @@ from darkroom.pipeline.outcome import Outcome
 from darkroom.pipeline.request import Request
 from darkroom.pipeline.workbench import Workbench
 from darkroom.pipeline.workers import Order, Parcel
+from darkroom.roll.fixed import RollMap
 
 TIMEOUT = "15s"
 _ONE_AT_A_TIME = Lock()  # within a worker: memory and threads are those of one file
@@ -18,7 +19,7 @@ _benches: dict[str, Workbench] = {}
 
 
 def on_cluster(
-    orders: Sequence[Order], request: Request, address: str
+    orders: Sequence[Order], request: Request, address: str, roll: RollMap | None = None
 ) -> Iterator[tuple[int, Outcome]]:
     """The outcomes of orders as they are done, with their numbers.
 
@@ -28,6 +29,7 @@ def on_cluster(
         orders: files to do.
         request: what is asked for; each worker gets an equal share of its memory.
         address: of the scheduler, such as "tcp://host:8786".
+        roll: where dirt stays on the frames, if that is known.
 
     Raises:
         UsageError: `distributed` is not installed.
@@ -53,7 +55,7 @@ def on_cluster(
                 f"the scheduler at {address} has no workers",
                 hint=f"Start some: dask worker {address} --nthreads 1",
             )
-        parcel = Parcel.pack(request, workers)
+        parcel = Parcel.pack(request, workers, roll)
         # Not pure: the scheduler must never answer with what an earlier run of the file gave.
         tasks = {
             client.submit(carry_out, order, parcel, pure=False): number
@@ -82,8 +84,9 @@ def _outcome(task, order: Order, status: str, address: str) -> Outcome:  # type:
 def carry_out(order: Order, parcel: Parcel) -> Outcome:
     """The task: one file, by this worker."""
     with _ONE_AT_A_TIME:
-        key = repr(parcel)
+        key = repr((parcel.options, parcel.machine, parcel.output, parcel.preset))
+        key += parcel.roll.digest if parcel.roll is not None else ""
         if key not in _benches:
             _benches.clear()
-            _benches[key] = Workbench(parcel.unpack())
+            _benches[key] = parcel.bench()
         return order.carry_out(_benches[key])

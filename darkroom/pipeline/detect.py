@@ -20,12 +20,15 @@ from darkroom.mask import REPAIR, Component, components
 from darkroom.options import CleanOptions
 from darkroom.pipeline.cutting import Cutter, part_of
 from darkroom.pipeline.engine import calling, checked, turns
-from darkroom.pipeline.examine import Examiner
+from darkroom.pipeline.examine import Examiner, raised
 from darkroom.pipeline.paint import Marked, Painter
 from darkroom.pipeline.plan import Plan
 from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
 from darkroom.protocols import Detector, FrameReplacer, Restorer
 from darkroom.scan import Bytes, Float, FrameStats, Tile
+
+# What each quantised score becomes where dirt is known to stay.
+RAISED = np.array([0, *(round(255 * raised(v / 255)) for v in range(1, 255)), 255], np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Find:
         mask: uint8 spool, 0 or 255; filled by the pass.
         fill: spool of the restorer's repairs in the file's dtype, or None for a detector.
         keep_all: keep repairs also where nothing was found, since the mask comes from elsewhere.
+        stays: where dirt stays in place, uint8 (H, W) of a window: scores are raised there.
     """
 
     def __init__(
@@ -69,14 +73,16 @@ class Find:
         mask: Spool,
         fill: Spool | None,
         keep_all: bool = False,
+        stays: Callable[[Window], Bytes] | None = None,
     ) -> None:
+        self._stays = stays
         self._cutter, self._finder, self._stats, self._plan = cutter, finder, stats, plan
         self._name = options.backend
         self._whole_frame = replaces_frame(finder)
         self._scores, self._fill = score, fill
         self._keep_all = keep_all or self._whole_frame
         self._painter = Painter(mask)
-        self._examiner = Examiner(finder, stats, options)
+        self._examiner = Examiner(finder, stats, options, stays)
         self._turns = turns(finder)
         # What a restorer's judge sees around a candidate is known when all tiles are scored.
         self._late = fill is not None
@@ -116,7 +122,7 @@ class Find:
         Raises:
             BackendError: the backend failed on a component.
         """
-        examiner = Examiner(self._finder, self._stats, options)
+        examiner = Examiner(self._finder, self._stats, options, self._stays)
         spool = self._scores
         rows = mask_bands(spool, self._plan.band)
         for component in components(rows, spool.width, examiner.low, examiner.high):
@@ -184,9 +190,16 @@ class Find:
             checked(self._name, "a fill", restoration.fill, tile.image.shape, tile.core)
             self._keep_fill(tile, restoration.score, restoration.fill)
         return [
-            self._decided(tile, quantise(score[tile.core_slices]))
+            self._decided(tile, self._quantised(tile.core, score[tile.core_slices]))
             for tile, score in zip(tiles, scores, strict=True)
         ]
+
+    def _quantised(self, core: Window, score: Float) -> Bytes:
+        """A score as 0 to 255, raised where dirt is known to stay."""
+        plain = quantise(score)
+        if self._stays is None or self._whole_frame:
+            return plain
+        return np.where(self._stays(core) > 0, RAISED[plain], plain)
 
     def _decided(self, tile: Tile, score: Bytes) -> Scored:
         """The tile with the artefacts that it holds by itself."""
@@ -234,7 +247,8 @@ class Find:
         core = tile.core_slices
         if self._fill is None:
             return
-        if not (self._keep_all or (quantise(score) >= self._examiner.low).any()):
+        known = self._stays is not None and self._stays(tile.core).any()
+        if not (self._keep_all or known or (quantise(score) >= self._examiner.low).any()):
             return
         self._fill.write(tile.core, self._cutter.codec.decode(fill[core]))
 

@@ -16,6 +16,7 @@ from darkroom.scan import Bytes, FrameStats, Tile
 # A bounding box larger than this cannot be looked at as a whole within the memory budget; nothing
 # of that size is dust.
 LARGEST_CROP = 16_000_000
+STAYS = 1.5  # log-odds by which confidence is raised where dirt is known to stay
 
 
 class Examiner:
@@ -25,6 +26,7 @@ class Examiner:
         finder: the backend that scored the frame.
         stats: the survey.
         options: thresholds and rules.
+        stays: where dirt stays in place: uint8 (H, W) of a window, or None.
 
     Attributes:
         low: threshold of the quantised score that every pixel of a candidate reaches, 1 to 255.
@@ -33,8 +35,13 @@ class Examiner:
     """
 
     def __init__(
-        self, finder: Detector | Restorer, stats: FrameStats, options: CleanOptions
+        self,
+        finder: Detector | Restorer,
+        stats: FrameStats,
+        options: CleanOptions,
+        stays: Callable[[Window], Bytes] | None = None,
     ) -> None:
+        self._stays = stays
         self._stats, self._options, self._contract = stats, options, finder.contract
         with calling(options.backend, stats.frame):
             low, high = (float(limit) for limit in finder.thresholds(options.sensitivity))
@@ -89,6 +96,7 @@ class Examiner:
             with calling(name, component.window):
                 confidence = float(self._judge.judge(tile, self._stats, asked))
             checked(name, "a confidence", np.array(confidence), (), component.window)
+            confidence = self._raised(confidence, component, shape[inner])
             if confidence < 0.5:
                 return None
         if self._refiner:
@@ -98,11 +106,26 @@ class Examiner:
             return Marked(read, refined, confidence)
         return replace(self._grown(component, read, shape), confidence=confidence)
 
+    def _raised(self, confidence: float, component: Component, shape: Bytes) -> float:
+        """The confidence that most of it is dirt, where dirt is known to stay."""
+        if self._stays is None or not 0 < confidence < 1:
+            return confidence
+        known = self._stays(component.window)
+        if 2 * np.count_nonzero(known[shape > 0]) < np.count_nonzero(shape):
+            return confidence
+        return raised(confidence)
+
     def _grown(self, component: Component, read: Window, shape: Bytes) -> Marked:
         """The component as far as the contract lets it grow."""
         near = component.window.grow(self._contract.grow)
         grown = grow(shape[near.relative_to(read).slices], self._contract.grow)
         return Marked(near, grown, component.peak / 255)
+
+
+def raised(confidence: float) -> float:
+    """A confidence in (0, 1) where dirt is known to stay."""
+    odds = confidence / (1 - confidence) * np.exp(STAYS)
+    return float(odds / (1 + odds))
 
 
 def is_expected(crop: Tile, polarity: str) -> bool:

@@ -71,6 +71,7 @@ class Job:
             "given_mask": output.mask,
             "exclude": output.exclude,
             "infrared": infrared_file(self.source, self.request.options),
+            "reference": self.request.reference,
         }
         return {part: path for part, path in parts.items() if path is not None}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from darkroom.io.scratch import Spool
 from darkroom.options import CleanOptions
 from darkroom.pipeline.plan import Plan
 from darkroom.pipeline.progress import Progress, ordered_map
-from darkroom.scan import Float, FrameStats, Scan
+from darkroom.scan import Bytes, Float, FrameStats, Scan
 from darkroom.scratches.evidence import BAND
 from darkroom.scratches.find import find_scratches
 from darkroom.scratches.lines import LineScratch
@@ -69,7 +69,17 @@ def line_scratches(
     return find_scratches(read, frame, stats.noise, bar=bar, spread=spread)
 
 
-def paint(lines: Sequence[LineScratch], mask: Spool) -> int:
+class Painted(Protocol):
+    """What knows its own pixels."""
+
+    def windows(self) -> Iterator[Window]:
+        """Windows inside the frame that hold all of them."""
+
+    def mask(self, window: Window) -> Bytes:
+        """uint8 (H, W) over a window: 255 where one is."""
+
+
+def paint(lines: Sequence[Painted], mask: Spool) -> int:
     """Add scratches to the frame's mask; gives the pixels that no artefact had marked yet."""
     added = 0
     for line in lines:

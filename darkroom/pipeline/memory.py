@@ -15,6 +15,7 @@ from darkroom.pipeline.progress import Progress, Silent
 from darkroom.pipeline.request import Request
 from darkroom.pipeline.run import find_artefacts
 from darkroom.pipeline.workbench import Workbench
+from darkroom.roll.fixed import RollMap
 from darkroom.scan import (
     BaseScan,
     Bytes,
@@ -101,6 +102,7 @@ def clean_array(
     engine: Engine | None = None,
     machine: MachineOptions | None = None,
     progress: Progress | None = None,
+    roll: RollMap | None = None,
 ) -> CleanResult:
     """Clean an image in memory, as `darkroom clean` would clean the same samples in a file.
 
@@ -115,6 +117,7 @@ def clean_array(
         engine: backends already loaded, to save loading them for every image.
         machine: memory, threads, device.
         progress: told of each stage.
+        roll: where dirt stays on the frames of the roll that the image is of, or None.
 
     Raises:
         DarkroomError: as the stages do.
@@ -122,7 +125,7 @@ def clean_array(
     # The mask is an array here; its name says only that there is one.
     named = OutputOptions(mask=None if mask is None else Path("mask"))
     request = Request(options or CleanOptions(), machine or MachineOptions(), named)
-    bench = Workbench(request, engine)
+    bench = Workbench(request, engine, roll)
     scan = ArrayScan(pixels, encoding, dpi)
     given = None if mask is None else ArrayScan(np.asarray(mask, np.uint8), name="mask")
     progress = progress or Silent()

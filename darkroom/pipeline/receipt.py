@@ -32,8 +32,8 @@ class Receipt:
         output: the cleaned scan, or None for a dry run.
         mask: the mask file, or None.
         files: every file read or written, by its part ("source", "output", "mask", "given_mask",
-            "exclude", "infrared"): its `path` as seen from the receipt's folder, its size in
-            `bytes`, and the `sha256` of all of it.
+            "exclude", "infrared", "reference"): its `path` as seen from the receipt's folder, its
+            size in `bytes`, and the `sha256` of all of it.
         darkroom: version of the program.
         backend: name of the backend.
         backend_version: version of the distribution it came from.
@@ -59,6 +59,9 @@ class Receipt:
         peak_memory: largest resident memory of the process so far, in bytes.
         infrared: where the infrared was found, whether it was used or why not, and what it showed;
             None where there is none or it was not wanted.
+        reference: of dirt that stays in place, where it was known: how many `places` the map has,
+            its `sha256`, from how many `pictures` among how many `frames` it was learnt (None
+            where it was given), and how many thin places were `divided` out of this frame.
         decisions: of a review that were honoured: their `file`, its `sha256`, how many marks were
             `vetoed`, how many pixels `erased` and `painted`; None where there are none.
         warnings: what a user should know.
@@ -92,6 +95,7 @@ class Receipt:
     seconds: float = 0.0
     peak_memory: int = 0
     infrared: dict[str, Any] | None = None
+    reference: dict[str, Any] | None = None
     decisions: dict[str, Any] | None = None
     warnings: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)

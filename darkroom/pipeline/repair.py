@@ -22,6 +22,7 @@ from darkroom.pipeline.cutting import Cutter, Held, as_channels, read_plane
 from darkroom.pipeline.engine import calling, checked
 from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
 from darkroom.protocols import Inpainter, Recoverer
+from darkroom.roll.shadow import ShadowRepair
 from darkroom.scan import Bytes, Float, FrameStats, Pixels, Tile
 from darkroom.scratches.lines import LineRepair
 
@@ -29,6 +30,7 @@ CELL = 512  # side of the cells that a large part of the mask is cut into
 NEAR = 64  # rows above and below a band that are held with it
 GRAIN_MARGIN = 24  # surroundings that grain is taken from
 NO_LINES = LineRepair(())
+NO_SHADOWS = ShadowRepair(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Repair:
         marks: some rows of the mask in memory.
         known: repairs that need not be made again, or None.
         lines: repairs line scratches, before anything else is filled.
+        shadows: takes off thin dirt that stays in place, after those.
     """
 
     cutter: Cutter
@@ -102,6 +105,7 @@ class Repair:
     marks: Held | None = None
     known: Known | None = None
     lines: LineRepair = NO_LINES
+    shadows: ShadowRepair = NO_SHADOWS
 
     def rows(
         self, pool: ThreadPoolExecutor, parts: list[Component], progress: Progress
@@ -188,6 +192,8 @@ class Repair:
         inner = cell.relative_to(read).slices
         tile = self.cutter.tile(cell, read, "any", mask)
         taken, showing, image = self.lines.repair(tile)
+        thin, image = self.shadows.repair(image, read, (mask > 0) & ~taken)
+        taken, showing = taken | thin, showing | thin
         tile = replace(tile, image=image, mask=np.where(taken, KEEP, mask).astype(np.uint8))
         fill = self._filled(tile)
         fill[taken] = image[taken]

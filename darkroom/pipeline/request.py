@@ -1,9 +1,19 @@
 """What a clean is asked to do: one object from the command line to the stages."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from darkroom.errors import UsageError
-from darkroom.options import INFRARED, IR_AUTO, IR_OFF, CleanOptions, MachineOptions, OutputOptions
+from darkroom.options import (
+    INFRARED,
+    IR_AUTO,
+    IR_OFF,
+    ROLL_AUTO,
+    ROLL_OFF,
+    CleanOptions,
+    MachineOptions,
+    OutputOptions,
+)
 from darkroom.plugins.manager import Plugins, installed
 from darkroom.presets import Preset
 
@@ -31,6 +41,12 @@ class Request:
         """Whether a mask says what to repair, so that nobody looks for artefacts."""
         return self.output.mask is not None
 
+    @property
+    def reference(self) -> Path | None:
+        """The file that says where dirt stays, or None where none is named."""
+        named = self.options.reference
+        return None if named in (ROLL_AUTO, ROLL_OFF) else Path(named)
+
     def check(self, files: int = 1) -> None:
         """Refuse what contradicts itself or cannot go well for any file.
 
@@ -44,6 +60,11 @@ class Request:
         if self.output.skip_existing and self.output.overwrite:
             raise UsageError("--overwrite and --skip-existing exclude each other")
         self._check_infrared(files)
+        if self.reference is not None and self.mask_given:
+            raise UsageError(
+                f"--reference {self.reference} and --mask exclude each other",
+                hint="A mask already says what to repair.",
+            )
         finders = ("detector", "restorer", *(["inpainter"] if self.mask_given else []))
         self.plugins.backend(self.options.backend, finders)
         if self.options.inpainter is not None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,12 @@ from darkroom.pipeline.paint import Marked
 from darkroom.pipeline.plan import Plan, tune_malloc, tune_threads
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.repair import Known, Repair
+from darkroom.pipeline.roll import account, thin_places
 from darkroom.pipeline.survey import float_white, survey
 from darkroom.pipeline.workbench import Workbench
 from darkroom.protocols import Inpainter, Recoverer, Restorer
+from darkroom.roll.fixed import Places
+from darkroom.roll.shadow import Shadow, ShadowRepair
 from darkroom.scan import Bytes, FrameStats, Pixels, Scan, held_rows
 from darkroom.scratches.lines import LineRepair, LineScratch
 
@@ -47,6 +51,8 @@ class Found:
         whole: whether the backend replaces the whole frame, as it was asked to.
         stats: the survey.
         honoured: what a person's decisions did to the mask, or None where there are none.
+        fixed: what the receipt says of dirt that stays in place, or None.
+        shadows: the thin of it that is divided out.
     """
 
     decision: Decision
@@ -66,6 +72,8 @@ class Found:
     _known: Known | None
     honoured: Honoured | None = None
     _filler: Inpainter | None = None
+    fixed: dict[str, Any] | None = None
+    shadows: list[Shadow] = field(default_factory=list)
 
     @property
     def coverage(self) -> float:
@@ -113,6 +121,7 @@ class Found:
             engine.inpainter_name,
             known=self._known,
             lines=LineRepair(tuple(self.lines)),
+            shadows=ShadowRepair(tuple(self.shadows)),
         )
         return repair.rows(self._pool, self.parts, progress)
 
@@ -181,18 +190,22 @@ def find_artefacts(
         whole = mask is None and replaces_frame(engine.finder)
         frame_mask, score, find = spool(1, np.uint8), None, None
         fill = spool(info.channels, info.dtype) if isinstance(engine.finder, Restorer) else None
+        roll = None if mask is not None or whole else bench.roll_map(info)
         if engine.finder is not None:
             score = spool(1, np.uint8)
             target = frame_mask if mask is None else spool(1, np.uint8)
             find = Find(
                 *(cutter, engine.finder, stats, options, plan, score, target, fill),
                 keep_all=keep_all or mask is not None or decisions is not None,
+                stays=None if roll is None else Places(roll).mask,
             )
             find.run(pool, progress)
         lines: list[LineScratch] = []
         if mask is None and engine.finder is not None and not whole:
             lines = line_scratches(scan, codec, stats, options, plan, pool, progress)
         line_pixels = paint(lines, frame_mask)
+        thin = [] if roll is None else thin_places(scan, codec, stats, roll)
+        paint(thin, frame_mask)
         if mask is not None:
             _copy_mask(mask, frame_mask, plan.band)
         honoured, filler = None, None
@@ -226,6 +239,8 @@ def find_artefacts(
             known,
             honoured,
             filler,
+            None if roll is None else account(roll) | {"divided": len(thin)},
+            thin,
         )
 
 

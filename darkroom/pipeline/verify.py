@@ -32,6 +32,7 @@ PARTS = {
     "given_mask": "the mask that was given",
     "exclude": "the mask of what to leave alone",
     "infrared": "the infrared file",
+    "reference": "the map of where dirt stays",
 }
 NEEDED = ("source", "output")  # without these there is nothing to compare
 

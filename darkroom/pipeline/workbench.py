@@ -9,7 +9,9 @@ from darkroom.options import CleanOptions
 from darkroom.pipeline.engine import Engine, load_backend, load_engine
 from darkroom.pipeline.plan import Plan, current_rss, free_memory, make_plan
 from darkroom.pipeline.request import Request
+from darkroom.pipeline.roll import given_map
 from darkroom.protocols import Backend, BackendSpec, Device
+from darkroom.roll.fixed import RollMap
 from darkroom.scan import ScanInfo
 
 CACHE_SHARE = 0.2  # of the free budget, for what readers keep decoded
@@ -22,16 +24,43 @@ class Workbench:
     Args:
         request: what the batch is asked to do.
         engine: backends already loaded, which take the place of those the request names.
+        roll: where dirt stays on the frames of the batch, or None where that is not known.
     """
 
-    def __init__(self, request: Request, engine: Engine | None = None) -> None:
+    def __init__(
+        self, request: Request, engine: Engine | None = None, roll: RollMap | None = None
+    ) -> None:
         self.request = request
+        self._roll = roll
         self._engine = engine
         self._loaded: dict[str, Backend] = {}
         self._failed: dict[str, DarkroomError] = {}
         self._plans: dict[object, Plan] = {}
         self._free = self._measure()
         self._grown = 0
+
+    def roll_map(self, info: ScanInfo) -> RollMap | None:
+        """Where dirt stays on frames of this size: what the request names, or the batch has shown.
+
+        Raises:
+            InputError: the file named is neither a map nor a blank frame, or cannot be read.
+        """
+        named = self.request.reference
+        if named is not None and self._roll is None:
+            self._roll = given_map(named, self.request, self.limits())
+        if self._roll is None or not self._roll.fits(info.width, info.height):
+            return None
+        return self._roll
+
+    def misfit(self, info: ScanInfo) -> list[str]:
+        """A word on a map that is of frames of another size; nothing where there is none."""
+        roll = self._roll
+        if roll is None or roll.fits(info.width, info.height):
+            return []
+        return [
+            f"dirt that stays in place is known of frames of {roll.width} x {roll.height} pixels, "
+            f"not of {info.width} x {info.height}"
+        ]
 
     def _measure(self) -> int:
         return max(0, free_memory(self.request.machine))

@@ -19,6 +19,7 @@ from darkroom.pipeline.progress import Silent
 from darkroom.pipeline.request import Request
 from darkroom.pipeline.workbench import Workbench
 from darkroom.presets import Preset
+from darkroom.roll.fixed import RollMap
 
 TRIES = 2  # of a file whose worker ends without an answer
 
@@ -31,9 +32,10 @@ class Parcel:
     machine: MachineOptions
     output: OutputOptions
     preset: Preset | None
+    roll: RollMap | None = None
 
     @classmethod
-    def pack(cls, request: Request, workers: int) -> "Parcel":
+    def pack(cls, request: Request, workers: int, roll: RollMap | None = None) -> "Parcel":
         """The request with a share of the memory, and of the threads unless those are given."""
         machine = request.machine
         shared = replace(
@@ -43,11 +45,15 @@ class Parcel:
             workers=1,
             scheduler=None,
         )
-        return cls(request.options, shared, request.output, request.preset)
+        return cls(request.options, shared, request.output, request.preset, roll)
 
     def unpack(self) -> Request:
         """The request, with the plugins installed here."""
         return Request(self.options, self.machine, self.output, self.preset)
+
+    def bench(self) -> Workbench:
+        """What is got ready here for all orders."""
+        return Workbench(self.unpack(), roll=self.roll)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class Order:
 
 
 def in_processes(
-    orders: Sequence[Order], request: Request, workers: int
+    orders: Sequence[Order], request: Request, workers: int, roll: RollMap | None = None
 ) -> Iterator[tuple[int, Outcome]]:
     """The outcomes of orders as they are done, with their numbers.
 
@@ -91,7 +97,7 @@ def in_processes(
     given to another, `TRIES` times in all.
     """
     count = min(workers, len(orders))
-    crew = [_Worker(Parcel.pack(request, workers)) for _ in range(count)]
+    crew = [_Worker(Parcel.pack(request, workers, roll)) for _ in range(count)]
     waiting, tries = deque(range(len(orders))), [0] * len(orders)
     open_orders = len(orders)
     try:
@@ -177,7 +183,7 @@ def _ready(crew: list[_Worker]) -> list[_Worker]:
 def _serve(connection: Connection, parcel: Parcel) -> None:
     """The life of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that gives orders decides
-    bench = Workbench(parcel.unpack())
+    bench = parcel.bench()
     with suppress(EOFError, OSError):
         while True:
             order: Order = connection.recv()

@@ -39,6 +39,8 @@ def _below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
 def names_of_files(command: Any) -> set[str]:
     """Options and arguments of a command that may name a file: by type, or known to do so."""
     known = {"inputs", "receipts", "output", "preset", "option", "group_by", "ir", "save_mask"}
+    known.add("reference")
+    known |= {"reference"}
     found = set()
     for parameter in command.params:
         kind = parameter.bare_type()

@@ -35,9 +35,9 @@ CASES = {
         "scan mask exclude preset ir",
     ),
     "detect": (
-        "detect {scan} --exclude {exclude} --preset {preset} --ir {ir}",
+        "detect {scan} --exclude {exclude} --preset {preset} --ir {ir} --reference {map}",
         {"output": ["{out}"]},
-        "scan exclude preset ir",
+        "scan exclude preset ir map",
     ),
     "review": (
         "review {scan} --no-browser --backend tophat",
@@ -100,6 +100,7 @@ NEITHER = {"scratch", "cache"}
 READ = {
     *("inputs", "receipts", "preset", "option", "ir", "mask", "exclude", "group_by", "truths"),
     *("scans", "folder_read", "photos", "model", "transplant", "root", "outlines", "residues"),
+    "reference",
     *("data", "recipe", "split", "photographs", "init", "file", "without", "dataset"),
 }
 
@@ -144,6 +145,7 @@ def made(tmp_path_factory):
         Image.fromarray(pixels).save(own / side / "a.png")
     tifffile.imwrite(root / "scan.tif", damaged.astype(np.uint16) * 200)
     tifffile.imwrite(root / "scan_IR.tif", damaged.astype(np.uint16) * 200)
+    tifffile.imwrite(root / "map.tif", np.full(truth.shape, 32768, np.uint16))
     mask = np.where(damaged > 200, 255, 0).astype(np.uint8)
     for name in ("mask", "exclude"):
         Image.fromarray(mask).save(root / f"{name}.png")
@@ -180,6 +182,7 @@ def world(made, tmp_path):
     (tile,) = (root / "ds" / "scan").rglob("*.png")
     return SimpleNamespace(
         root=root, own=own, scan=root / "scan.tif", ir=root / "scan_IR.tif",
+        map=root / "map.tif",
         mask=root / "mask.png", exclude=root / "exclude.png", preset=root / "preset.toml",
         table=root / "table.csv", split=root / "split.csv", list=root / "list.txt",
         photos=root / "photos", photo=root / "photos" / "p.png", model=root / "damage.toml",
