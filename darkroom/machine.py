@@ -6,8 +6,12 @@ its control group allows; so the groups are asked: version 2 (`memory.max`, `cpu
 Documentation/admin-guide/cgroup-v2.rst and cgroup-v1.
 """
 
+import ctypes
 import os
+import platform
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 GROUPS = Path("/sys/fs/cgroup")
@@ -38,6 +42,25 @@ def default_memory() -> int:
     """The memory a run takes unless it is told: 2 GiB, or less where less may be had."""
     limit = memory_limit()
     return USUAL_MEMORY if limit is None else min(USUAL_MEMORY, int(limit * MEMORY_SHARE))
+
+
+@cache
+def accelerators() -> frozenset[str]:
+    """Kinds of accelerators that this machine may have: of "cuda" and "mps".
+
+    CUDA's driver is asked how many devices it sees, since a library that computes on them takes
+    seconds to load.
+    """
+    if sys.platform == "darwin":
+        return frozenset({"mps"} if platform.machine() == "arm64" else ())
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    count = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL(name)
+        found = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    except (OSError, AttributeError):
+        return frozenset()
+    return frozenset({"cuda"} if found and count.value else ())
 
 
 def _physical() -> int:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from darkroom.geometry import Window
 from darkroom.scan import Bytes, Float, FrameStats, Tile
 
 Kind: TypeAlias = Literal["detector", "inpainter", "restorer"]
@@ -27,6 +28,8 @@ class TileContract:
         batch: most tiles given in one call (restorers).
         workspace: bytes of working memory for each pixel of a read window, for planning.
         parallel: may be called from several threads at once.
+        at_once: most tiles under way at a time, where each takes all processors for most of its
+            work; 0 for as many as there are threads.
         grow: pixels by which the mask of an accepted component is widened before the repair.
         relative: share of a component's own greatest score that the pixels of its mask reach; the
             others of the component are left as they are. 0 takes all of it.
@@ -40,6 +43,7 @@ class TileContract:
     batch: int = 1
     workspace: int = 64
     parallel: bool = True
+    at_once: int = 0
     grow: int = 1
     relative: float = 0.0
     needs: frozenset[str] = frozenset()
@@ -130,16 +134,41 @@ class Inpainter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """A part of a tile that is filled.
+
+    Attributes:
+        window: counted from the corner of the tile's read window.
+        fill: float32 (H, W, C) over it.
+    """
+
+    window: Window
+    fill: Float
+
+
+@dataclass(frozen=True, slots=True)
 class Restoration:
-    """A restorer's answer for one tile.
+    """A restorer's answer for one tile: a score, and what pixels should be if they are damaged.
 
     Attributes:
         score: float32 (H, W) in [0, 1] over the read window.
-        fill: float32 (H, W, C) over the read window, what each pixel should be if it is damaged.
+        fill: float32 (H, W, C) over the read window, or None where `parts` hold it.
+        parts: the fill where there is any: all pixels of the core whose score reaches the lowest
+            threshold, and whatever lies between them.
     """
 
     score: Float
-    fill: Float
+    fill: Float | None = None
+    parts: Sequence[Filled] = ()
+
+    def over(self, image: Float) -> Float:
+        """The fill of the whole read window: where there is none, the tile's image."""
+        if self.fill is not None:
+            return self.fill
+        whole = image.copy()
+        for part in self.parts:
+            whole[part.window.slices] = part.fill
+        return whole
 
 
 @runtime_checkable
@@ -152,7 +181,10 @@ class Restorer(Protocol):
         """As for a detector."""
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
-        """Scores and fills of tiles of equal size."""
+        """Scores and fills of tiles of equal size.
+
+        A tile's mask, if it has one, is what has to be filled whatever its score.
+        """
 
 
 @runtime_checkable
@@ -194,9 +226,15 @@ Backend: TypeAlias = Detector | Inpainter | Restorer
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a backend computes: "cpu", "cuda:0", "mps"."""
+    """Where a backend computes.
+
+    Attributes:
+        name: "cpu", "cuda:0", "mps".
+        threads: of processors, to compute with; 0 for all that there are.
+    """
 
     name: str = "cpu"
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

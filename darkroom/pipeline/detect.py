@@ -24,7 +24,7 @@ from darkroom.pipeline.examine import Examiner, raised
 from darkroom.pipeline.paint import Marked, Painter
 from darkroom.pipeline.plan import Plan
 from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
-from darkroom.protocols import Detector, FrameReplacer, Restorer
+from darkroom.protocols import Detector, FrameReplacer, Restoration, Restorer
 from darkroom.scan import Bytes, Float, FrameStats, Tile
 
 # What each quantised score becomes where dirt is known to stay.
@@ -174,7 +174,7 @@ class Find:
     def _score(self, tilings: Sequence[Tiling]) -> list[Scored]:
         """Scores of a batch of tiles of equal size, and the artefacts in each."""
         channels = self._finder.contract.channels
-        tiles = [self._cutter.tile(t.core, t.read, channels) for t in tilings]
+        tiles = [self._cutter.tile(t.core, t.read, channels, self._known(t)) for t in tilings]
         restorations = []
         with self._turns, calling(self._name, tiles[0].core):
             if isinstance(self._finder, Restorer):
@@ -187,8 +187,7 @@ class Find:
         for tile, score in zip(tiles, scores, strict=True):
             checked(self._name, "a score", score, tile.image.shape[:2], tile.core)
         for tile, restoration in zip(tiles, restorations, strict=False):
-            checked(self._name, "a fill", restoration.fill, tile.image.shape, tile.core)
-            self._keep_fill(tile, restoration.score, restoration.fill)
+            self._keep_fill(tile, restoration)
         return [
             self._decided(tile, self._quantised(tile.core, score[tile.core_slices]))
             for tile, score in zip(tiles, scores, strict=True)
@@ -200,6 +199,14 @@ class Find:
         if self._stays is None or self._whole_frame:
             return plain
         return np.where(self._stays(core) > 0, RAISED[plain], plain)
+
+    def _known(self, tiling: Tiling) -> Bytes | None:
+        """What a restorer has to fill whatever it scores: where dirt is known to stay."""
+        if self._stays is None or self._fill is None:
+            return None
+        mask = np.zeros((tiling.read.height, tiling.read.width), np.uint8)
+        mask[tiling.core.relative_to(tiling.read).slices] = self._stays(tiling.core)
+        return mask
 
     def _decided(self, tile: Tile, score: Bytes) -> Scored:
         """The tile with the artefacts that it holds by itself."""
@@ -242,15 +249,22 @@ class Find:
         fill = self._cutter.codec.encode(self._fill.read(inside))
         return replace(tile, score=score, fill=fill)
 
-    def _keep_fill(self, tile: Tile, score: Float, fill: Float) -> None:
+    def _keep_fill(self, tile: Tile, made: Restoration) -> None:
         """Stores the repair of a tile that has something to repair."""
-        core = tile.core_slices
         if self._fill is None:
             return
-        known = self._stays is not None and self._stays(tile.core).any()
-        if not (self._keep_all or known or (quantise(score) >= self._examiner.low).any()):
-            return
-        self._fill.write(tile.core, self._cutter.codec.decode(fill[core]))
+        core, decode = tile.core.relative_to(tile.read), self._cutter.codec.decode
+        if made.fill is not None:
+            checked(self._name, "a fill", made.fill, tile.image.shape, tile.core)
+            known = tile.mask is not None and tile.mask.any()
+            if self._keep_all or known or (quantise(made.score) >= self._examiner.low).any():
+                self._fill.write(tile.core, decode(made.fill[core.slices]))
+        for part in made.parts:
+            shape = part.window.height, part.window.width, tile.image.shape[2]
+            checked(self._name, "a fill", part.fill, shape, tile.core)
+            own = part.window.intersect(core)
+            pixels = part.fill[own.relative_to(part.window).slices]
+            self._fill.write(own.shift(tile.read.x, tile.read.y), decode(pixels))
 
 
 def replaces_frame(finder: Detector | Restorer | None) -> bool:

@@ -4,7 +4,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from darkroom.errors import BackendError, DarkroomError
 from darkroom.geometry import Window
+from darkroom.machine import accelerators
 from darkroom.options import CleanOptions
 from darkroom.plugins.isolation import PluginError, isolated, load
 from darkroom.plugins.manager import Plugins, load_object, make_options
@@ -83,6 +84,7 @@ def load_engine(
     plugins: Plugins,
     *,
     mask_given: bool = False,
+    threads: int = 0,
     make: Callable[[BackendSpec, CleanOptions, Device], Backend] = load_backend,
 ) -> Engine:
     """Load what `options` name.
@@ -95,6 +97,7 @@ def load_engine(
         device: where they shall compute.
         plugins: where they come from.
         mask_given: whether a mask says what to repair.
+        threads: of processors, that a backend may compute with; 0 for all.
         make: makes one backend.
 
     Raises:
@@ -108,7 +111,7 @@ def load_engine(
             hint="Give the places with --mask, or use it as --inpainter with a detector.",
         )
     filler = options.inpainter or (spec.name if spec.kind == "inpainter" else spec.inpainter)
-    chosen = pick_device(device, spec)
+    chosen = replace(pick_device(device, spec), threads=threads)
     finder = None
     if not mask_given or (spec.kind == "restorer" and filler is None):
         finder = make(spec, options, chosen)
@@ -138,6 +141,8 @@ def pick_device(asked: str, spec: BackendSpec) -> Device:
         )
     if kind == "cpu" or spec.devices == ("cpu",):
         return Device("cpu")
+    if kind == "auto" and not ({"cuda", "mps"} & accelerators()).intersection(spec.devices):
+        return Device("cpu")  # without torch, which takes two seconds to say so
     torch = importlib.import_module("torch")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind == "auto":

@@ -68,7 +68,8 @@ def make_plan(
     row = info.width * info.samples * info.dtype.itemsize
     band = int(max(16, min(256, BAND_SHARE * free / (6 * row)))) if free > 0 else 0
     contract = engine.finder.contract if engine.finder else engine.parts[0].contract
-    workers = machine.threads if contract.parallel else 1
+    workers = min(machine.threads, contract.at_once or machine.threads)
+    workers = workers if contract.parallel else 1
     side = round_up(max(SMALLEST_TILE, machine.tile or contract.tile), contract.multiple_of)
     smallest = round_up(SMALLEST_TILE, contract.multiple_of)
     if rows is not None and not machine.tile:

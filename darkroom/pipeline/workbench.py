@@ -87,10 +87,7 @@ class Workbench:
         request = self.request
         if self._engine is not None and options == request.options:
             return self._engine
-        given = request.mask_given
-        return load_engine(
-            options, request.machine.device, request.plugins, mask_given=given, make=self._load
-        )
+        return self._load_engine(options, request.mask_given)
 
     def filler(self) -> Engine:
         """What fills where it is known what to repair, as with a mask that is given.
@@ -98,9 +95,12 @@ class Workbench:
         Raises:
             BackendError: as for `engine`.
         """
-        request = self.request
-        device, plugins = request.machine.device, request.plugins
-        return load_engine(request.options, device, plugins, mask_given=True, make=self._load)
+        return self._load_engine(self.request.options, mask_given=True)
+
+    def _load_engine(self, options: CleanOptions, mask_given: bool) -> Engine:
+        machine = self.request.machine
+        how: dict[str, Any] = {"mask_given": mask_given, "threads": machine.threads}
+        return load_engine(options, machine.device, self.request.plugins, make=self._load, **how)
 
     def _load(self, spec: BackendSpec, options: CleanOptions, device: Device) -> Backend:
         # Within a request a backend has the same options wherever it is used.

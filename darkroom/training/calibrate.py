@@ -258,7 +258,7 @@ def _finder(spec: BackendSpec, weights: Path) -> Restorer:
         BackendError: it cannot measure them.
     """
     options = make_options(spec, {"weights": str(weights)})
-    finder = load_object(spec.factory)(options, device=Device("cpu"))
+    finder = load_object(spec.factory)(options, device=Device("cpu", torch.get_num_threads()))
     if not (isinstance(finder, Restorer) and isinstance(finder, Measured)):
         raise BackendError(f"backend {spec.name!r} does not measure candidates for a judge")
     return finder

@@ -85,7 +85,7 @@ def propose(
     tile = _tile(finder, sample.scan)
     (restored,), core = finder.restore([tile], stats), tile.core_slices
     score = np.rint(restored.score[core] * 255).clip(0, 255).astype(np.uint8)
-    fill = np.ascontiguousarray(restored.fill[core].clip(0, 1))
+    fill = np.ascontiguousarray(restored.over(tile.image)[core].clip(0, 1))
     plane = (score / np.float32(255)).astype(np.float32)
     before, after = (
         (LEVELS**2 / channels * ((p - sample.truth) ** 2).sum(2)) for p in (sample.scan, fill)

@@ -1,12 +1,18 @@
 import itertools
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from darkroom_backends.unet.backend import UNetOptions, UNetRestorer
+from darkroom_backends.unet.backend import UNetOptions, UNetRestorer, read_network, weights_file
 from darkroom_backends.unet.calibration import anchors, thresholds
-from darkroom_backends.unet.model import STRIDE, GatedUNet, UNetConfig
+from darkroom_backends.unet.accelerated import TorchNetwork
+from darkroom_backends.unet.front import fill
+from darkroom_backends.unet.model import GatedUNet
+from darkroom_backends.unet.model import fill as torch_fill
+from darkroom_backends.unet.network import OnnxNetwork
+from darkroom_backends.unet.shape import STRIDE, UNetConfig
 from darkroom_backends.unet.trainable import UNetTrainable
 from scipy import ndimage as ndi
 
@@ -21,7 +27,7 @@ from darkroom.protocols import Restorer
 from darkroom.scan import FrameStats, Tile, read_padded
 from darkroom.training.session import start_from
 from darkroom.training.trainable import Trainable
-from darkroom.weights import JUDGE, WeightsHeader, save_weights
+from darkroom.weights import JUDGE, WeightsHeader, fill_module, save_weights
 
 SMALL = UNetConfig(widths=(8, 8, 8), dilations=(1,))
 TABLE = [[0.0, 0.6, 0.9], [50.0, 0.4, 0.7], [100.0, 0.1, 0.3]]
@@ -65,7 +71,7 @@ def restore_whole(restorer, stats, image, core):
     """Score and fill of an image, put together from the cores of its tiles."""
     height, width, _channels = image.shape
     contract = restorer.contract
-    score, fill = np.zeros((height, width), np.float32), np.zeros_like(image)
+    score, fill = np.zeros((height, width), np.float32), image.copy()
 
     def read(window):
         return image[window.slices]
@@ -75,7 +81,7 @@ def restore_whole(restorer, stats, image, core):
         tile = Tile(tiling.core, tiling.read, pixels, inside=tiling.read.clip(width, height))
         (made,) = restorer.restore([tile], stats)
         score[tiling.core.slices] = made.score[tile.core_slices]
-        fill[tiling.core.slices] = made.fill[tile.core_slices]
+        fill[tiling.core.slices] = made.over(pixels)[tile.core_slices]
     return score, fill
 
 
@@ -113,6 +119,56 @@ def test_nothing_beyond_the_radius_matters(config, rng):
     for a, b in zip(before, after, strict=True):
         assert torch.equal(a[..., at:], b[..., at:])
         assert not torch.equal(a[..., at - module.radius :], b[..., at - module.radius :])
+
+
+@pytest.mark.parametrize("config", [
+    SMALL,
+    UNetConfig((8, 16, 8), (0, 2), (1, 0), (1, 2, 3), colour=True),
+])  # fmt: skip
+@pytest.mark.parametrize("channels", [1, 3])
+def test_both_ways_of_computing_say_the_same(config, channels, rng):
+    torch.manual_seed(3)
+    module = GatedUNet(config)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    assert_alike(config, {n: t.numpy() for n, t in module.state_dict().items()}, channels, rng)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_ships_is_computed_alike_in_both_ways(channels, rng):
+    config, tensors, _, _ = read_network(weights_file(UNetOptions()))
+    assert_alike(config, tensors, channels, rng)
+
+
+def assert_alike(config, tensors, channels, rng):
+    """ONNX Runtime's graph is made from the weights; torch is what they were trained with."""
+    planes = np.float32(0.4) + rng.normal(0, 0.02, (channels, 128, 192)).astype(np.float32)
+    planes[:, 30:34, 40:90] = 0.9
+    planes[:, 80:, 100:] += np.float32(0.2)
+    planes = planes if config.colour else planes[:1]
+    ours = OnnxNetwork(config, tensors).look(planes)
+    theirs = TorchNetwork(config, tensors, Path("weights"), "cpu", "float32").look(planes)
+    assert 0 < theirs.damaged.max() and theirs.damaged.std() > 0
+    np.testing.assert_allclose(ours.damaged, theirs.damaged, atol=1e-5)
+    np.testing.assert_allclose(ours.repair, theirs.repair, atol=5e-5)
+    damaged = ours.damaged
+    whole = slice(0, 128), slice(0, 192)
+    detail, gate = ours.detail_and_gate(*whole)
+    filled = fill(np.moveaxis(planes, 0, 2).copy(), damaged, detail, gate)
+    x, p, d, g = (torch.from_numpy(a) for a in (planes[:, None], damaged, detail, gate))
+    expected = torch_fill(x, p[None, None], d[None, None], g[None, None]).clamp(0, 1)
+    np.testing.assert_allclose(np.moveaxis(filled, 2, 0), expected[:, 0].numpy(), atol=2e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_scores_are_the_same_bits_for_any_number_of_threads(weights, rng, threads):
+    config, tensors, _, _ = read_network(weights)
+    planes = rng.random((1, 200, 328), np.float32)
+    alone = OnnxNetwork(config, tensors, 1).look(planes)
+    seen = OnnxNetwork(config, tensors, threads).look(planes)
+    assert np.array_equal(alone.damaged, seen.damaged)
+    assert np.array_equal(alone.repair, seen.repair)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -161,10 +217,15 @@ def test_a_picture_is_seen_as_training_shows_it(weights, stats, rng, core):
     restorer = UNetRestorer(UNetOptions(weights=str(weights)))
     image = rng.random((136, 208, 1)).astype(np.float32)
     score, fill = restore_whole(restorer, stats, image, core)
+    module = GatedUNet(SMALL)
+    fill_module(module, read_network(weights)[1], weights)
     with torch.no_grad():
-        logit, made = restorer.module(torch.from_numpy(image[None, None, ..., 0]))
+        logit, made = module(torch.from_numpy(image[None, None, ..., 0]))
     np.testing.assert_allclose(score, torch.sigmoid(logit)[0, 0].numpy(), atol=2e-6)
-    np.testing.assert_allclose(fill[..., 0], made[0, 0].clamp(0, 1).numpy(), atol=2e-6)
+    found = score >= TABLE[-1][1]
+    assert found.any()
+    expected = made[0, 0].clamp(0, 1).numpy()
+    np.testing.assert_allclose(fill[found, 0], expected[found], atol=2e-6)
 
 
 def test_at_half_the_scale_too(weights, stats, rng):
@@ -199,11 +260,12 @@ def test_scale_sees_what_is_twice_as_large(weights, stats, rng):
 def test_grey_and_grey_as_rgb_are_found_and_filled_alike(restorer, stats, rng):
     grey = rng.random((64, 64, 1)).astype(np.float32)
     window = Window(0, 0, 64, 64)
-    one = restorer.restore([Tile(window, window, grey)], stats)[0]
-    three = restorer.restore([Tile(window, window, grey.repeat(3, 2))], stats)[0]
-    np.testing.assert_allclose(one.score, three.score, atol=1e-5)
+    one, three = (Tile(window, window, image) for image in (grey, grey.repeat(3, 2)))
+    first, second = (restorer.restore([tile], stats)[0] for tile in (one, three))
+    np.testing.assert_allclose(first.score, second.score, atol=1e-5)
+    fill, fills = first.over(one.image), second.over(three.image)
     for channel in range(3):
-        np.testing.assert_allclose(one.fill[..., 0], three.fill[..., channel], atol=1e-4)
+        np.testing.assert_allclose(fill[..., 0], fills[..., channel], atol=1e-4)
 
 
 def test_scores_and_fills_are_in_range(restorer, stats, rng):
@@ -213,10 +275,11 @@ def test_scores_and_fills_are_in_range(restorer, stats, rng):
     assert len(made) == 2
     for restoration in made:
         assert restoration.score.shape == (48, 64)
-        assert restoration.fill.shape == (48, 64, 3)
-        assert restoration.score.dtype == restoration.fill.dtype == np.float32
+        fill = restoration.over(tiles[0].image)
+        assert fill.shape == (48, 64, 3)
+        assert restoration.score.dtype == fill.dtype == np.float32
         assert 0 <= restoration.score.min() <= restoration.score.max() <= 1
-        assert 0 <= restoration.fill.min() <= restoration.fill.max() <= 1
+        assert 0 <= fill.min() <= fill.max() <= 1
 
 
 def test_sensitivity_moves_the_thresholds_smoothly(restorer):

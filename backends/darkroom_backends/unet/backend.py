@@ -2,35 +2,38 @@
 
 The network looks at luminance, whatever the scan has. What it says of an artefact (where it is,
 what it lets through, what detail lies below) holds for every channel, so a colour scan costs one
-look; each channel brings its own surroundings. Tiles without damage are not filled.
+look; each channel brings its own surroundings. Only what is near damage is filled.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-import torch
-from torch.nn import functional as F
+from numpy.typing import NDArray
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
 from darkroom.judging import NAMES, SURROUNDINGS, Judge, candidate_features
-from darkroom.precision import check_precision, computing
-from darkroom.protocols import Device, Provenance, Restoration, TileContract
+from darkroom.precision import check_precision
+from darkroom.protocols import Device, Filled, Provenance, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile
-from darkroom.weights import fill_module, judge_arrays, load_weights, read_header
+from darkroom.weights import judge_arrays, load_weights, read_header
 from darkroom_backends.unet.calibration import DEFAULT, thresholds
-from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig, fill
+from darkroom_backends.unet.front import REACH, fill
+from darkroom_backends.unet.network import Network, OnnxNetwork, Seen
+from darkroom_backends.unet.shape import GROW, STRIDE, UNetConfig
 
 ARCHITECTURE = "unet"
 SHIPPED = "weights.safetensors"
 TILE = 1536
 COARSEST = 4
 FINE = 3000.0  # pixels per inch
-BYTES_PER_PIXEL = 240  # peak of a pass, measured by hand: up to 276 for each pixel it is shown
+CELL = 64  # side of the squares of a tile that are filled if there is damage in them
+BYTES_PER_PIXEL = 130  # XXX
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +67,24 @@ class UNetRestorer:
     """
 
     def __init__(self, options: UNetOptions | None = None, *, device: Device | None = None) -> None:
-        options = options or UNetOptions()
-        self.device = torch.device((device or Device()).name)
+        options, device = options or UNetOptions(), device or Device()
         path = weights_file(options)
-        self.module, self._table, self._judge = load_network(path)
+        self._config, tensors, self._table, self._judge = read_network(path)
+        self._network = make_network(self._config, tensors, path, device, options.precision)
         self.provenance = Provenance(options.precision, path.name, read_header(path).digest)
-        self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._low = min(row[1] for row in self._table)
-        self._precision = options.precision
         self._scale = options.scale
         largest = options.scale or 2
         self.margin = SURROUNDINGS * largest
+        together = isinstance(self._network, OnnxNetwork)
         self.contract = TileContract(
             halo=self._reach(largest),
             multiple_of=STRIDE * largest,
             tile=TILE,
             channels="any",
             workspace=BYTES_PER_PIXEL,
-            parallel=False,
+            parallel=together,
+            at_once=2,
             grow=GROW,
             relative=self._judge.relative if self._judge else 0.0,
         )
@@ -93,7 +96,7 @@ class UNetRestorer:
     def _reach(self, scale: int) -> int:
         """Pixels of the scan that matter to each side of one."""
         further = 1 if scale > 1 else 0  # interpolation looks a pixel further
-        return round_up(self.module.radius + further, STRIDE) * scale
+        return round_up(self._config.radius + further, STRIDE) * scale
 
     def _scale_for(self, stats: FrameStats) -> int:
         return self._scale or (2 if (stats.dpi or 0.0) >= FINE else 1)
@@ -123,28 +126,40 @@ class UNetRestorer:
         scale = self._scale_for(stats)
         return [self._restore(tile, scale) for tile in tiles]
 
-    @torch.inference_mode()
     def _restore(self, tile: Tile, scale: int) -> Restoration:
-        height, width = tile.image.shape[:2]
-        inner = self._seen(tile, scale).relative_to(tile.read).slices
-        shown = self._tensor(self._shown(tile)[:, *inner][None])
-        with computing(self.device, self._precision):
-            seen = self.module.look(reduce(shown, scale))
-        logit, detail, gate = (plane.float() for plane in seen)
-        damaged = torch.sigmoid(logit)
-        score = np.zeros((height, width), np.float32)
-        score[inner] = expand(damaged, scale)[0, 0].cpu().numpy()
-        if float(score.max()) < self._low:
-            return Restoration(score, tile.image)
-        planes = self._tensor(np.moveaxis(tile.image[inner], 2, 0)[:, None])
-        made = expand(fill(reduce(planes, scale), damaged, detail, gate), scale)[:, 0]
-        filled = tile.image.copy()
-        filled[inner] = made.clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-        return Restoration(score, filled)
+        part = self._seen(tile, scale)
+        inner = part.relative_to(tile.read)
+        seen = self._network.look(reduce(self._shown(tile)[:, *inner.slices], scale))
+        score = np.zeros(tile.image.shape[:2], np.float32)
+        score[inner.slices] = expand(seen.damaged, scale)
+        # Scores are kept in bytes, where half a step less may still count as `low`.
+        damaged = score[tile.core_slices] >= self._low - 0.5 / 255
+        if tile.mask is not None:
+            damaged |= tile.mask[tile.core_slices] > 0
+        own = tile.core.relative_to(tile.read)
+        places = [w.shift(own.x, own.y) for w in cells(damaged)] if damaged.any() else []
+        filled = [Filled(w, self._filled(tile, seen, inner, w, scale)) for w in places]
+        return Restoration(score, parts=filled)
+
+    def _filled(self, tile: Tile, seen: Seen, inner: Window, window: Window, scale: int) -> Float:
+        """The fill of a window of a tile, `inner` being what of the tile was seen."""
+        here = window.relative_to(inner)
+        # In the network's pixels, from even ones to even ones.
+        left, top = (v // scale - REACH - 1 & ~1 for v in (here.x, here.y))
+        right, bottom = (-(-v // scale) + REACH + 2 & ~1 for v in (here.right, here.bottom))
+        height, width = seen.damaged.shape
+        near = Window(left, top, right - left, bottom - top).clip(width, height)
+        down, along = near.slices
+        shown = Window(near.x * scale, near.y * scale, near.width * scale, near.height * scale)
+        image = tile.image[shown.shift(inner.x, inner.y).slices]
+        small = np.moveaxis(reduce(np.moveaxis(image, 2, 0), scale), 0, 2)
+        repair = seen.detail_and_gate(down, along)
+        made = fill(np.ascontiguousarray(small), seen.damaged[down, along], *repair)
+        return np.ascontiguousarray(expand(made, scale)[here.relative_to(shown).slices])
 
     def _shown(self, tile: Tile) -> Float:
         """What the network looks at: (3, H, W) if it sees colour and there is any, or (1, H, W)."""
-        if self.module.config.colour and tile.image.shape[2] == 3:
+        if self._config.colour and tile.image.shape[2] == 3:
             return np.moveaxis(tile.image, 2, 0)
         return tile.luminance()[None]
 
@@ -159,20 +174,39 @@ class UNetRestorer:
         shown = tile.core.grow(self._reach(scale)).intersect(tile.read)
         return shown.intersect(Window(picture.x, picture.y, *sides))
 
-    def _tensor(self, planes: Float) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(planes, np.float32)).to(self.device)
+
+def cells(damaged: NDArray[np.bool_]) -> Iterator[Window]:
+    """Squares of side `CELL` in which there is damage, those side by side as one window."""
+    height, width = damaged.shape
+    rows, columns = -(-height // CELL), -(-width // CELL)
+    padded = np.zeros((rows * CELL, columns * CELL), np.bool_)
+    padded[:height, :width] = damaged
+    hit = padded.reshape(rows, CELL, columns, CELL).any((1, 3))
+    for row, line in enumerate(hit):
+        edges = np.flatnonzero(np.diff(line, prepend=False, append=False))
+        for first, last in edges.reshape(-1, 2):
+            x, y = int(first) * CELL, row * CELL
+            yield Window(x, y, int(last - first) * CELL, CELL).clip(width, height)
 
 
-def reduce(planes: torch.Tensor, scale: int) -> torch.Tensor:
-    """Means of squares of `scale` pixels, (N, C, H, W)."""
-    return F.avg_pool2d(planes, scale) if scale > 1 else planes
-
-
-def expand(planes: torch.Tensor, scale: int) -> torch.Tensor:
-    """The inverse, by bilinear interpolation."""
+def reduce(planes: Float, scale: int) -> Float:
+    """Means of squares of `scale` pixels: (C, H, W) to (C, H / scale, W / scale)."""
     if scale == 1:
         return planes
-    return F.interpolate(planes, scale_factor=scale, mode="bilinear", align_corners=False)
+    rows = [planes[:, at::scale] for at in range(scale)]
+    high = sum(rows[1:], rows[0])
+    columns = [high[:, :, at::scale] for at in range(scale)]
+    return np.asarray(sum(columns[1:], columns[0]) * np.float32(1 / scale**2), np.float32)
+
+
+def expand(plane: Float, scale: int) -> Float:
+    """The inverse, by bilinear interpolation: (H, W) or (H, W, C)."""
+    if scale == 1:
+        return plane
+    height, width = plane.shape[:2]
+    size = (width * scale, height * scale)
+    large = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
+    return large.reshape(size[1], size[0], *plane.shape[2:])
 
 
 def weights_file(options: UNetOptions) -> Path:
@@ -192,10 +226,10 @@ def weights_file(options: UNetOptions) -> Path:
     return shipped
 
 
-def load_network(
+def read_network(
     path: Path,
-) -> tuple[GatedUNet, Sequence[Sequence[float]], Judge | None]:
-    """The network of a weights file, ready for use, its thresholds, and its judge if it has one.
+) -> tuple[UNetConfig, Mapping[str, NDArray[Any]], Sequence[Sequence[float]], Judge | None]:
+    """The shape and the tensors of a weights file, its thresholds, and its judge if it has one.
 
     Raises:
         BackendError: the file is missing, broken, or of another network.
@@ -205,7 +239,7 @@ def load_network(
         values: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in header.config.items()
         }
-        module = GatedUNet(UNetConfig(**values))
+        config = UNetConfig(**values)
         table = [[float(x) for x in row] for row in header.calibration.get("thresholds", DEFAULT)]
         if not table or any(len(row) != 3 for row in table):
             raise ValueError("malformed calibration")
@@ -213,5 +247,26 @@ def load_network(
         judge = Judge.of(judge, judge_arrays(tensors)) if judge else None
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BackendError(f"{path}: the header describes no such network: {error}") from error
-    fill_module(module, tensors, path)
-    return module.eval().requires_grad_(False), table, judge
+    return config, tensors, table, judge
+
+
+def make_network(
+    config: UNetConfig,
+    tensors: Mapping[str, NDArray[Any]],
+    path: Path,
+    device: Device,
+    precision: str,
+) -> Network:
+    """What computes the network: ONNX Runtime on processors in float32, otherwise torch.
+
+    Raises:
+        BackendError: the tensors of `path` do not fit the shape.
+    """
+    if device.name != "cpu" or precision != "float32":
+        from darkroom_backends.unet.accelerated import TorchNetwork
+
+        return TorchNetwork(config, tensors, path, device.name, precision)
+    try:
+        return OnnxNetwork(config, tensors, device.threads)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BackendError(f"{path} does not fit the network: {error}") from error

@@ -13,7 +13,6 @@ surroundings weighted by how undamaged they look (normalised convolution, Knutss
 CVPR 1993), so that it has to learn only the detail.
 """
 
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -22,29 +21,7 @@ from torch.nn import functional as F
 
 from darkroom.scan import LUMINANCE
 from darkroom_backends.filters import box, dilate, surroundings
-
-FRONT, CHROMA = 7, 4
-STRIDE = 8
-GROW = 0  # on validation, widening the mask by one pixel harmed more than it healed
-
-
-@dataclass(frozen=True, slots=True)
-class UNetConfig:
-    """Shape of the network.
-
-    Attributes:
-        widths: channels at half, quarter and eighth resolution.
-        encoder: residual blocks at half, quarter and eighth resolution on the way down.
-        decoder: residual blocks at quarter and half resolution on the way up.
-        dilations: of the blocks at eighth resolution, one each.
-        colour: whether it is shown red, green and blue (grey scans three times the same plane).
-    """
-
-    widths: tuple[int, int, int] = (32, 64, 96)
-    encoder: tuple[int, int] = (1, 1)
-    decoder: tuple[int, int] = (1, 1)
-    dilations: tuple[int, ...] = (1, 2)
-    colour: bool = False
+from darkroom_backends.unet.shape import CHROMA, FRONT, UNetConfig
 
 
 def colour_front_end(x: Tensor) -> Tensor:
@@ -132,16 +109,13 @@ class GatedUNet(nn.Module):
     @property
     def radius(self) -> int:
         """How far from a pixel anything can still matter to it."""
-        c = self.config
-        half = 2 * (c.encoder[0] + c.decoder[1]) + 4  # stem, heads, and the two ways down and up
-        quarter = 2 * (c.encoder[1] + c.decoder[0]) + 3
-        return 16 + 2 * half + 4 * quarter + 8 * (1 + 2 * sum(c.dilations))
+        return self.config.radius
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logit of damage and value without it, (N, 1, H, W) each.
 
         Args:
-            x: (N, 1, H, W), sides multiples of `STRIDE`, in [0, 1].
+            x: (N, 1, H, W), sides multiples of `shape.STRIDE`, in [0, 1].
         """
         logit, detail, gate = self.look(x)
         return logit, fill(x, torch.sigmoid(logit.detach()), detail, gate)

@@ -16,7 +16,7 @@ def darkroom_backends() -> list[BackendSpec]:
             factory=f"{HERE}.backend:UNetRestorer",
             summary="Gated residual U-Net that finds and fills at once, with weights: the default",
             options=f"{HERE}.backend:UNetOptions",
-            requires=("torch", "safetensors"),
+            requires=("onnxruntime", "safetensors"),
             inpainter="oliveira",
             devices=("cpu", "cuda"),
         )
@@ -31,6 +31,6 @@ def darkroom_trainables() -> list[TrainableSpec]:
             name="unet",
             factory=f"{HERE}.trainable:UNetTrainable",
             summary="The network of the unet backend: where is damage, and what belongs there.",
-            options=f"{HERE}.model:UNetConfig",
+            options=f"{HERE}.shape:UNetConfig",
         )
     ]

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from darkroom.training.trainable import DAMAGED, UNDECIDED, Batch
 from darkroom_backends.unet.calibration import anchors
-from darkroom_backends.unet.model import GROW, STRIDE, GatedUNet, UNetConfig
+from darkroom_backends.unet.model import GatedUNet
+from darkroom_backends.unet.shape import GROW, STRIDE, UNetConfig
 
 DETECTION, OVERLAP, FILL, RESULT = 40.0, 0.25, 8.0, 3000.0
 SMALL = 30.0  # pixels; damage much smaller than this hardly counts for the overlap

@@ -145,4 +145,5 @@ def code_digest(package: str) -> str:
 
 @lru_cache(maxsize=1)
 def _engine(runner: BackendRunner) -> Engine:
-    return load_engine(runner.options, runner.machine.device, installed())
+    machine = runner.machine
+    return load_engine(runner.options, machine.device, installed(), threads=machine.threads)
