@@ -69,6 +69,14 @@ class Detector(Protocol):
 
 
 @runtime_checkable
+class Scaled(Protocol):
+    """A finder that looks at fine scans on another scale, and so wants other tiles of them."""
+
+    def contract_for(self, dpi: float | None) -> TileContract:
+        """Its contract for scans of so many pixels per inch; None where the file does not say."""
+
+
+@runtime_checkable
 class ComponentJudge(Protocol):
     """A finder that also judges each candidate as a whole, however it lay on the tiles."""
 

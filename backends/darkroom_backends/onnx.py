@@ -55,7 +55,7 @@ class Graph:
         return self._node("Split", inputs, [self._name("part") for _ in sizes], {"axis": axis})
 
     def conv(
-        self, x: str, weight: Float, bias: Float, *, stride: int = 1, pad: int = 0, dilation: int = 1
+        self, x: str, weight: Float, bias: Float, stride: int = 1, pad: int = 0, dilation: int = 1
     ) -> str:
         """A convolution, padded with zeros on all sides."""
         return self.add(

@@ -10,6 +10,7 @@ from darkroom.errors import UsageError
 from darkroom.geometry import Grid, round_up
 from darkroom.options import MachineOptions
 from darkroom.pipeline.engine import Engine
+from darkroom.protocols import Backend, Scaled, TileContract
 from darkroom.scan import ScanInfo
 
 SMALLEST_TILE = 64
@@ -18,7 +19,8 @@ SMALLEST_TILE = 64
 RESERVE = 64 << 20
 # Of mallopt, <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-BAND_SHARE = 0.15  # of the free budget, for rows on their way to the file
+BAND_SHARE = 0.15  # of the free budget, for rows on their way to the file, at most
+ROOM_SHARE = 0.75  # of the same, for those and tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def make_plan(
     free = free_memory(machine) if free is None else free
     row = info.width * info.samples * info.dtype.itemsize
     band = int(max(16, min(256, BAND_SHARE * free / (6 * row)))) if free > 0 else 0
-    contract = engine.finder.contract if engine.finder else engine.parts[0].contract
+    contract = contract_of(engine.finder or engine.parts[0], info)
     workers = min(machine.threads, contract.at_once or machine.threads)
     workers = workers if contract.parallel else 1
     side = round_up(max(SMALLEST_TILE, machine.tile or contract.tile), contract.multiple_of)
@@ -84,20 +86,26 @@ def make_plan(
         return per_pixel * read * read * tiles + 2 * side * info.width
 
     batch = contract.batch
-    room = int(free * 0.6)
+    room = int(free * ROOM_SHARE) - 6 * row * band
     while side > smallest and cost(side, workers * batch) > room:
-        smaller = side * 7 // 8
-        side = max(smallest, smaller - smaller % contract.multiple_of)
+        side -= contract.multiple_of
     while workers > 1 and cost(side, workers * batch) > room:
         workers -= 1
     if free <= 0 or cost(side, batch) > room:
-        need = current_rss() + RESERVE + int(cost(smallest, batch) / 0.6)
+        need = current_rss() + RESERVE + int((cost(smallest, batch) + 6 * row * band) / ROOM_SHARE)
         raise UsageError(
             f"--max-memory {machine.max_memory / 2**20:.0f} MiB is too little for this backend",
             hint=f"It needs about {need / 2**20 + 1:.0f} MiB.",
         )
     grid = Grid(info.width, info.height, side, contract.halo, contract.multiple_of)
     return Plan(grid, workers, workers + 1, band)
+
+
+def contract_of(backend: Backend, info: ScanInfo) -> TileContract:
+    """What tiles of this scan a backend wants."""
+    if isinstance(backend, Scaled):
+        return backend.contract_for(info.resolution[0] if info.resolution else None)
+    return backend.contract
 
 
 SWITCH = 1e-3  # seconds

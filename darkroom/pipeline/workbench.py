@@ -127,7 +127,7 @@ class Workbench:
         Raises:
             UsageError: the budget is too small.
         """
-        size = (info.width, info.height, info.samples, info.dtype.str)
+        size = (info.width, info.height, info.samples, info.dtype.str, info.resolution)
         key = (size, tuple(map(id, engine.parts)), rows)
         if key not in self._plans:
             # Caches were given their share before backends were loaded.

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from darkroom_backends.unet.accelerated import TorchNetwork
 from darkroom_backends.unet.backend import UNetOptions, UNetRestorer, read_network, weights_file
 from darkroom_backends.unet.calibration import anchors, thresholds
-from darkroom_backends.unet.accelerated import TorchNetwork
 from darkroom_backends.unet.front import fill
 from darkroom_backends.unet.model import GatedUNet
 from darkroom_backends.unet.model import fill as torch_fill
@@ -149,7 +149,7 @@ def assert_alike(config, tensors, channels, rng):
     planes = planes if config.colour else planes[:1]
     ours = OnnxNetwork(config, tensors).look(planes)
     theirs = TorchNetwork(config, tensors, Path("weights"), "cpu", "float32").look(planes)
-    assert 0 < theirs.damaged.max() and theirs.damaged.std() > 0
+    assert theirs.damaged.max() > 0 and theirs.damaged.std() > 0
     np.testing.assert_allclose(ours.damaged, theirs.damaged, atol=1e-5)
     np.testing.assert_allclose(ours.repair, theirs.repair, atol=5e-5)
     damaged = ours.damaged

@@ -29,11 +29,13 @@ from darkroom_backends.unet.shape import GROW, STRIDE, UNetConfig
 
 ARCHITECTURE = "unet"
 SHIPPED = "weights.safetensors"
-TILE = 1536
+TILE = 2048
 COARSEST = 4
 FINE = 3000.0  # pixels per inch
 CELL = 64  # side of the squares of a tile that are filled if there is damage in them
-BYTES_PER_PIXEL = 130  # XXX
+# Bytes for each pixel, measured: what ONNX Runtime takes for the tile that it computes, and what
+# each tile takes besides its features and its samples.
+NETWORK, TILE_BYTES = 150, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class UNetOptions:
 
 
 class UNetRestorer:
-    """See `darkroom.protocols.Restorer` and `ComponentJudge`.
+    """See `darkroom.protocols.Restorer`, `Scaled` and `ComponentJudge`.
 
     Raises:
         BackendError: the weights are missing, broken, or of another network.
@@ -76,18 +78,27 @@ class UNetRestorer:
         self._scale = options.scale
         largest = options.scale or 2
         self.margin = SURROUNDINGS * largest
-        together = isinstance(self._network, OnnxNetwork)
-        self.contract = TileContract(
-            halo=self._reach(largest),
-            multiple_of=STRIDE * largest,
+        # One is cut out, judged or put away while the other is computed.
+        self._tiles = 2 if device.threads != 1 and isinstance(self._network, OnnxNetwork) else 1
+        self.contract = self._contract(largest)
+
+    def _contract(self, scale: int) -> TileContract:
+        seen = 4 * self._config.features + NETWORK // self._tiles
+        return TileContract(
+            halo=self._reach(scale),
+            multiple_of=STRIDE * scale,
             tile=TILE,
             channels="any",
-            workspace=BYTES_PER_PIXEL,
-            parallel=together,
-            at_once=2,
+            workspace=TILE_BYTES + seen // scale**2,
+            parallel=self._tiles > 1,
+            at_once=self._tiles,
             grow=GROW,
             relative=self._judge.relative if self._judge else 0.0,
         )
+
+    def contract_for(self, dpi: float | None) -> TileContract:
+        """See `darkroom.protocols.Scaled`."""
+        return self._contract(self._scale_for(dpi))
 
     def thresholds(self, sensitivity: float) -> tuple[float, float]:
         """As validation calibrated them; they come with the weights."""
@@ -98,8 +109,8 @@ class UNetRestorer:
         further = 1 if scale > 1 else 0  # interpolation looks a pixel further
         return round_up(self._config.radius + further, STRIDE) * scale
 
-    def _scale_for(self, stats: FrameStats) -> int:
-        return self._scale or (2 if (stats.dpi or 0.0) >= FINE else 1)
+    def _scale_for(self, dpi: float | None) -> int:
+        return self._scale or (2 if (dpi or 0.0) >= FINE else 1)
 
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """By the component, the change its repair makes, and what is around."""
@@ -111,7 +122,7 @@ class UNetRestorer:
     def features(self, crop: Tile, stats: FrameStats, wanted: Collection[str] = NAMES) -> Float:
         """See `darkroom.judging.candidate_features`."""
         assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        scale = self._scale_for(stats)
+        scale = self._scale_for(stats.dpi)
         # As large as the network saw it; of something tiny, all there is.
         step = scale if crop.mask[::scale, ::scale].any() else 1
         seen = slice(None, None, step), slice(None, None, step)
@@ -123,7 +134,7 @@ class UNetRestorer:
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
         """Scores and fills of tiles of equal size."""
-        scale = self._scale_for(stats)
+        scale = self._scale_for(stats.dpi)
         return [self._restore(tile, scale) for tile in tiles]
 
     def _restore(self, tile: Tile, scale: int) -> Restoration:
@@ -181,7 +192,7 @@ def cells(damaged: NDArray[np.bool_]) -> Iterator[Window]:
     rows, columns = -(-height // CELL), -(-width // CELL)
     padded = np.zeros((rows * CELL, columns * CELL), np.bool_)
     padded[:height, :width] = damaged
-    hit = padded.reshape(rows, CELL, columns, CELL).any((1, 3))
+    hit = np.asarray(padded.reshape(rows, CELL, columns, CELL).any((1, 3)))
     for row, line in enumerate(hit):
         edges = np.flatnonzero(np.diff(line, prepend=False, append=False))
         for first, last in edges.reshape(-1, 2):
@@ -206,7 +217,7 @@ def expand(plane: Float, scale: int) -> Float:
     height, width = plane.shape[:2]
     size = (width * scale, height * scale)
     large = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
-    return large.reshape(size[1], size[0], *plane.shape[2:])
+    return np.asarray(large.reshape(size[1], size[0], *plane.shape[2:]), np.float32)
 
 
 def weights_file(options: UNetOptions) -> Path:

@@ -52,8 +52,8 @@ class _Network:
         d1 = self._blocks("decode1", self._up("up1", d2, e1, w1, w2), w1, (1,) * c.decoder[1])
         where, detail = self._weights("where", 4, w1), self._weights("detail", 8, w1)
         # One convolution for both heads: kernels of processors compute 8 or 16 channels at once.
-        heads = (np.concatenate(pair) for pair in zip(where, detail, strict=True))
-        both = graph.conv(d1, *heads, pad=1)
+        weight, bias = (np.concatenate(pair) for pair in zip(where, detail, strict=True))
+        both = graph.conv(d1, weight, bias, pad=1)
         logit, repair = graph.split(both, (4, 8), axis=1)
         return graph.model("unet", damaged=graph.add("Sigmoid", logit), repair=repair)
 
