@@ -282,6 +282,21 @@ def test_scores_and_fills_are_in_range(restorer, stats, rng):
         assert 0 <= fill.min() <= fill.max() <= 1
 
 
+def test_only_what_is_near_damage_is_filled_and_what_has_to_be(stats):
+    restorer = UNetRestorer(UNetOptions())
+    window = Window(0, 0, 320, 256)
+    image = np.full((256, 320, 3), 0.4, np.float32)
+    image[70:74, 10:14] = 0.9
+    mask = np.zeros((256, 320), np.uint8)
+    mask[200, 300] = 255
+    plain, asked = (
+        restorer.restore([Tile(window, window, image, m)], stats)[0] for m in (None, mask)
+    )
+    assert [part.window for part in plain.parts] == [Window(0, 64, 64, 64)]
+    assert [part.window for part in asked.parts] == [Window(0, 64, 64, 64), Window(256, 192, 64, 64)]
+    assert np.abs(plain.over(image)[71:73, 11:13] - 0.4).max() < 0.05
+
+
 def test_sensitivity_moves_the_thresholds_smoothly(restorer):
     assert restorer.thresholds(50) == pytest.approx((0.4, 0.7))
     assert restorer.thresholds(0) == pytest.approx((0.6, 0.9))
