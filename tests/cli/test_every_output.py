@@ -124,7 +124,7 @@ def test_every_command_and_every_name_of_a_file_is_looked_at():
 def made(tmp_path_factory):
     """Files of every kind that commands read."""
     import torch
-    from darkroom_backends.unet.model import UNetConfig
+    from darkroom_backends.unet.shape import UNetConfig
     from darkroom_backends.unet.trainable import UNetTrainable
 
     from darkroom.cli.main import main

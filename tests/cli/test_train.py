@@ -120,7 +120,8 @@ def test_a_damaged_weights_file_is_exit_status_4(tmp_path, capsys):
 
 def test_foreign_weights_are_converted_without_running_anything(data, tmp_path, capsys):
     import torch
-    from darkroom_backends.unet.model import GatedUNet, UNetConfig
+    from darkroom_backends.unet.model import GatedUNet
+    from darkroom_backends.unet.shape import UNetConfig
 
     module = GatedUNet(UNetConfig((8, 8, 8), (0, 0), (0, 0), (1,)))
     torch.save({"state_dict": module.state_dict()}, tmp_path / "a.pth")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from darkroom_backends.unet.model import UNetConfig
+from darkroom_backends.unet.shape import UNetConfig
 from darkroom_backends.unet.trainable import UNetTrainable
 
 from darkroom.pairs.find import find_parts

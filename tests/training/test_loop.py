@@ -118,7 +118,7 @@ from darkroom.training.config import TrainConfig
 from darkroom.pairs.find import find_parts
 from darkroom.pairs.read import load_picture
 from darkroom.training.loop import Run, join
-from darkroom_backends.unet.model import UNetConfig
+from darkroom_backends.unet.shape import UNetConfig
 from darkroom_backends.unet.trainable import UNetTrainable
 torch.set_num_threads(1)
 torch.manual_seed(3)
