@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from darkroom.cli import console
-from darkroom.cli.options import Quiet
+from darkroom.cli.options import Quiet, SchedulerAddress
 from darkroom.errors import UsageError
 from darkroom.machine import default_memory
 from darkroom.options import parse_size
@@ -60,8 +60,15 @@ def compare(
     ] = "sse_ratio",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda[:N] or mps.")] = "auto",
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; one a processor by default.")
+        int | None,
+        typer.Option(
+            *("--workers", "--jobs"),
+            min=1,
+            help="Processes that pictures are shared out among, and --max-memory with them.",
+            show_default="one a processor",
+        ),
     ] = None,
+    scheduler: SchedulerAddress = None,
     max_memory: Annotated[
         str | None,
         typer.Option(
@@ -80,6 +87,8 @@ def compare(
     """Say what backends gain and harm, beside doing nothing, and write a report."""
     from darkroom.compare.compare import run_comparison
 
+    if scheduler is not None and jobs is not None:
+        raise UsageError("--workers and --scheduler exclude each other")
     source = dataset or scans
     if source is None or (dataset and scans):
         raise UsageError("give either SCANS or --dataset", hint="see darkroom compare --help")
@@ -98,6 +107,7 @@ def compare(
             rank_by=rank_by,
             device=device,
             jobs=jobs,
+            scheduler=scheduler,
             memory=default_memory() if max_memory is None else parse_size(max_memory),
             seed=seed,
             overwrite=overwrite,

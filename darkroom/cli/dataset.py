@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from darkroom.cli import console
-from darkroom.cli.options import TableAsJson
+from darkroom.cli.options import SchedulerAddress, TableAsJson, Workers
 
 if TYPE_CHECKING:
     from darkroom.errors import DarkroomError
@@ -162,6 +162,8 @@ def build_command(
             show_default=False,
         ),
     ] = None,
+    workers: Workers = 1,
+    scheduler: SchedulerAddress = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: TableAsJson = False,
@@ -175,7 +177,9 @@ def build_command(
     from darkroom.errors import UsageError
     from darkroom.options import MachineOptions, parse_size
     from darkroom.pairs.find import find_pairs
+    from darkroom.pipeline.workers import Crew
 
+    crew = Crew(workers, scheduler)
     by_infrared = labels is Labels.INFRARED
     if by_infrared and (truths is not None or pair_suffix is not None):
         raise UsageError(
@@ -197,14 +201,14 @@ def build_command(
         val=val,
         test=test,
         seed=seed,
-        cache_bytes=max(1 << 20, parse_size(max_memory or "256MiB") // 4),
+        cache_bytes=max(1 << 20, parse_size(max_memory or "256MiB") // (4 * workers)),
     )
     with console.warnings(quiet):
         if from_reviews:
             from darkroom.dataset.reviewed import build_from_reviews
 
             manifest, wrong = build_from_reviews(
-                scans, output, settings, overwrite=overwrite, advance=Counter(quiet)
+                scans, output, settings, overwrite=overwrite, advance=Counter(quiet), crew=crew
             )
         elif by_infrared:
             from darkroom.dataset.infrared import build_from_infrared
@@ -213,14 +217,25 @@ def build_command(
             if max_memory is not None:
                 machine = replace(machine, max_memory=parse_size(max_memory))
             manifest, wrong = build_from_infrared(
-                scans, output, settings, machine, overwrite=overwrite, advance=Counter(quiet)
+                scans,
+                output,
+                settings,
+                machine,
+                overwrite=overwrite,
+                advance=Counter(quiet),
+                crew=crew,
             )
         else:
             found = find_pairs(scans, truths, ending=pair_suffix)
             if not found.pairs:
                 found.complete()
             manifest, wrong = build(
-                found.pairs, output, settings, overwrite=overwrite, advance=Counter(quiet)
+                found.pairs,
+                output,
+                settings,
+                overwrite=overwrite,
+                advance=Counter(quiet),
+                crew=crew,
             )
             wrong = [*found.wrong, *wrong]
     return _finish(manifest, wrong, quiet, as_json)
@@ -277,6 +292,8 @@ def synth_command(
     val: Val = 0.2,
     test: Test = 0.2,
     seed: Seed = 0,
+    workers: Workers = 1,
+    scheduler: SchedulerAddress = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: TableAsJson = False,
@@ -285,6 +302,7 @@ def synth_command(
     from darkroom.damage.model import DamageModel
     from darkroom.dataset.folder import Splitting
     from darkroom.dataset.synthetic import Damaging, synthesise
+    from darkroom.pipeline.workers import Crew
 
     damaging = Damaging(
         DamageModel.load(damage, polarity=polarity.value, path=model),
@@ -302,6 +320,7 @@ def synth_command(
             Splitting(val=val, test=test, seed=seed),
             overwrite=overwrite,
             advance=Counter(quiet),
+            crew=Crew(workers, scheduler),
         )
     return _finish(manifest, wrong, quiet, as_json)
 

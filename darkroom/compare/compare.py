@@ -14,6 +14,7 @@ from darkroom.errors import OutputError, UsageError
 from darkroom.io.guard import prepare
 from darkroom.options import MachineOptions
 from darkroom.pairs.find import find_pairs
+from darkroom.pipeline.workers import Crew
 
 BASELINE = "baseline"
 
@@ -51,6 +52,7 @@ def run_comparison(
     rank_by: str = "sse_ratio",
     device: str = "auto",
     jobs: int | None = None,
+    scheduler: str | None = None,
     memory: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
@@ -67,7 +69,7 @@ def run_comparison(
         baseline: add a row of the backend `baseline`, as a yardstick.
         limits: figure -> limit that every backend must reach.
         rank_by: the figure of the leaderboard; without truths it is "changed".
-        device, jobs: as for `backend_runner` and `Settings`.
+        device, jobs, scheduler: as for `backend_runner` and `Settings`.
         memory: bytes for all processes together; that of `darkroom clean` by default.
         seed: of the bootstrap.
         overwrite: replace a report that is there; what its cache holds is used either way.
@@ -91,11 +93,13 @@ def run_comparison(
         read.append(Path(group_by))
     prepare([folder / name for name in REPORT_FILES], read)
     memory = memory or MachineOptions().max_memory
+    if scheduler is not None:
+        jobs = Crew(scheduler=scheduler).size()
     jobs, band_pixels = share_memory(memory, jobs or os.cpu_count() or 1)
     names = [BASELINE, *backends] if baseline and BASELINE not in backends else [*backends]
     runners = [backend_runner(name, device=device, jobs=1, memory=memory // jobs) for name in names]
     runners = [replace(r, reference=r.name not in backends) for r in runners]
-    settings = Settings(cache or folder / "cache", jobs, clean_frames, band_pixels)
+    settings = Settings(cache or folder / "cache", jobs, clean_frames, band_pixels, scheduler)
     comparison = evaluate(pairs, runners, settings, progress)
     rank = rank_by if comparison.has_truth else "changed"
     document = summarise(comparison, seed=seed, rank_by=rank)

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from darkroom.dataset.align import Aligned
+from darkroom.dataset.crew import in_order
 from darkroom.dataset.encoded import as_seen
 from darkroom.dataset.folder import (
     PARTS,
@@ -46,6 +47,7 @@ from darkroom.pairs.manifest import (
 )
 from darkroom.pairs.split import families, merge_families
 from darkroom.pairs.tiles import store_tile
+from darkroom.pipeline.workers import ALONE, Crew
 from darkroom.scan import Scan
 
 SAME_PHOTO_BITS = 6  # perceptual hashes of 64 bits that differ in no more: one photograph
@@ -111,6 +113,7 @@ def build(
     opener: Opener = open_pair,
     overwrite: bool = False,
     advance: Advance = lambda photo, done, total: None,
+    crew: Crew = ALONE,
 ) -> tuple[Manifest, list[DarkroomError]]:
     """Build a data set, or go on with one that was interrupted.
 
@@ -118,9 +121,10 @@ def build(
         pairs: see `find_pairs`.
         root: the data set's folder: new, empty, or left by a killed build of the same settings.
         settings: options.
-        opener: opens a pair.
+        opener: opens a pair; it travels to the processes of a crew, so it must be picklable then.
         overwrite: replace a data set that is there.
         advance: told the photograph, and the pixels done and in all.
+        crew: who cuts; what comes of it is the same.
 
     Returns:
         The manifest, written, and the pairs that failed, each with why.
@@ -138,12 +142,13 @@ def build(
     with _folder(root, sources, settings, overwrite) as work:
         _name_removed(work, pairs)
         parts, wrong = list[dict[str, Any]](), list[DarkroomError]()
-        for pair in pairs:
-            try:
-                parts.append(_part(pair, work, settings, opener, advance))
-            except OutputError:
-                raise
-            except DarkroomError as error:
+        cutting = Cutting(work, settings, opener, advance if crew.alone else None)
+        for pair, (part, error) in zip(pairs, in_order(crew, cutting, pairs, advance), strict=True):
+            if isinstance(error, OutputError):
+                raise error
+            if part is not None:
+                parts.append(part)
+            elif error is not None:
                 named = str(error) if pair.scan.name in str(error) else f"{pair.scan}: {error}"
                 wrong.append(InputError(named, hint=error.hint))
         tiles = [tile_record(values) for part in parts for values in part["tiles"]]
@@ -164,6 +169,28 @@ def build(
         manifest.save()
         shutil.rmtree(work / PARTS, ignore_errors=True)
     return dataclasses.replace(manifest, root=root), wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """What a process needs to cut pairs; called, it gives what cuts one.
+
+    Attributes:
+        root: the folder to work in.
+        settings: options.
+        opener: opens a pair.
+        advance: told how far a pair is, or None in another process.
+    """
+
+    root: Path
+    settings: Settings
+    opener: Opener
+    advance: Advance | None
+
+    def __call__(self) -> Callable[[Pair], dict[str, Any]]:
+        """What cuts a pair and gives its records."""
+        advance = self.advance or (lambda photo, done, total: None)
+        return lambda pair: _part(pair, self.root, self.settings, self.opener, advance)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ inpainter's guess, so that masks are to be trusted more than what is filled in.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,7 +22,9 @@ from darkroom.pairs.find import Pair, identities
 from darkroom.pairs.manifest import Manifest
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.inputs import find_scans
+from darkroom.pipeline.orders import Parcel
 from darkroom.pipeline.request import Request
+from darkroom.pipeline.workers import ALONE, Crew
 
 MAX_COVERAGE = 0.1  # of a frame that labels may mark; nothing is lost by dirtier frames than usual
 
@@ -34,6 +37,7 @@ def build_from_infrared(
     *,
     overwrite: bool = False,
     advance: Callable[[str, int, int], None] = lambda photo, done, total: None,
+    crew: Crew = ALONE,
 ) -> tuple[Manifest, list[DarkroomError]]:
     """Build a data set from scans with an infrared channel, in the file or beside it.
 
@@ -46,6 +50,7 @@ def build_from_infrared(
         machine: memory and threads.
         overwrite: replace a data set.
         advance: told the photograph, and the pixels done and in all.
+        crew: who works; memory and threads are shared out among them.
 
     Returns:
         The manifest, written, and the scans that failed, each with why: without infrared, with
@@ -66,25 +71,23 @@ def build_from_infrared(
         for name, source in zip(names, sources, strict=True)
     ]
 
-    @contextmanager
-    def opened(pair: Pair, settings: Settings) -> Iterator[Opened]:
-        with _labelled(pair.scan, settings, machine or MachineOptions()) as three:
-            yield three
-
+    shared = Parcel.pack(Request(machine=machine or MachineOptions()), crew.size()).machine
     manifest, failed = build(
         pairs,
         root,
         replace(settings, labels=INFRARED),
-        opener=opened,
+        opener=partial(_labelled, machine=machine if crew.alone else shared),
         overwrite=overwrite,
         advance=advance,
+        crew=crew,
     )
     return manifest, [*wrong, *failed]
 
 
 @contextmanager
-def _labelled(path: Path, settings: Settings, machine: MachineOptions) -> Iterator[Opened]:
+def _labelled(pair: Pair, settings: Settings, machine: MachineOptions | None) -> Iterator[Opened]:
     """(scan, repair, mask), all open; what was written for it is removed afterwards."""
+    path, machine = pair.scan, machine or MachineOptions()
     options = CleanOptions(backend=INFRARED, max_coverage=MAX_COVERAGE)
     with ExitStack() as stack:
         within = scratch_folder(machine.scratch)

@@ -22,6 +22,7 @@ from darkroom.pairs.manifest import Manifest
 from darkroom.pipeline.decisions import ENDING, fill, load_decisions, require_source
 from darkroom.pipeline.output import MaskFile
 from darkroom.pipeline.receipt import Receipt, load_receipt, receipt_path, unpack_mask
+from darkroom.pipeline.workers import ALONE, Crew
 
 REVIEWED = "reviewed"
 
@@ -33,6 +34,7 @@ def build_from_reviews(
     *,
     overwrite: bool = False,
     advance: Callable[[str, int, int], None] = lambda photo, done, total: None,
+    crew: Crew = ALONE,
 ) -> tuple[Manifest, list[DarkroomError]]:
     """Build a data set from scans that were reviewed and saved.
 
@@ -42,6 +44,7 @@ def build_from_reviews(
         settings: likewise.
         overwrite: replace a data set.
         advance: told the photograph, and the pixels done and in all.
+        crew: who works.
 
     Returns:
         The manifest, written, and the reviews that cannot be used, each with why.
@@ -74,24 +77,28 @@ def build_from_reviews(
         for name, result in zip(identities(results, folder), results, strict=True)
     ]
 
-    @contextmanager
-    def opened(pair: Pair, settings: Settings) -> Iterator[Opened]:
-        assert pair.truth is not None
-        with TemporaryDirectory(prefix="darkroom-") as temporary:
-            mask = Path(temporary) / "mask.png"
-            _write_mask(receipts[pair.truth], pair.scan, mask)
-            with open_pair(replace(pair, mask=mask), settings) as three:
-                yield three
-
     manifest, failed = build(
         pairs,
         root,
         replace(settings, labels=REVIEWED),
-        opener=opened,
+        opener=_opened,
         overwrite=overwrite,
         advance=advance,
+        crew=crew,
     )
     return manifest, [*wrong, *failed]
+
+
+@contextmanager
+def _opened(pair: Pair, settings: Settings) -> Iterator[Opened]:
+    """(scan, result of its review, mask), all open."""
+    assert pair.truth is not None
+    receipt = load_receipt(receipt_path(pair.truth))
+    with TemporaryDirectory(prefix="darkroom-") as temporary:
+        mask = Path(temporary) / "mask.png"
+        _write_mask(receipt, pair.scan, mask)
+        with open_pair(replace(pair, mask=mask), settings) as three:
+            yield three
 
 
 def _checked(path: Path, result: Path) -> Receipt:

@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from darkroom.damage.difference import CLEAN, DAMAGED, LEVELS
 from darkroom.damage.model import DamageModel, apply
 from darkroom.damage.transplant import Residue, lift
+from darkroom.dataset.crew import Advance, in_order
 from darkroom.dataset.encoded import as_seen
 from darkroom.dataset.folder import Splitting, assign, new_folder
-from darkroom.errors import DarkroomError, InputError, UsageError
+from darkroom.errors import BackendError, DarkroomError, InputError, UsageError
 from darkroom.geometry import Window
 from darkroom.io import open_scan
 from darkroom.pairs.find import Pair, find_pairs
 from darkroom.pairs.manifest import Manifest, PairRecord, TileRecord, source_hashes
 from darkroom.pairs.read import load_picture
 from darkroom.pairs.tiles import level, store_tile
+from darkroom.pipeline.workers import ALONE, Crew
 from darkroom.scan import Float, Scan
 
 MAX_DONORS = 4000
@@ -76,6 +78,7 @@ def synthesise(
     *,
     overwrite: bool = False,
     advance: Callable[[str, int, int], None] = lambda photo, done, total: None,
+    crew: Crew = ALONE,
 ) -> tuple[Manifest, list[DarkroomError]]:
     """Damage clean photographs and cut them into tiles.
 
@@ -86,6 +89,7 @@ def synthesise(
         how: how tiles are split.
         overwrite: replace a data set that is there.
         advance: told the photograph, and its rows done and in all.
+        crew: who works; what comes of it is the same.
 
     Returns:
         The manifest, written, and the photographs that failed, each with why.
@@ -96,7 +100,6 @@ def synthesise(
     """
     how = how or Splitting(seed=damaging.seed)
     pairs = find_pairs(photos).pairs
-    lifted = residues(damaging.donors, damaging.seed) if damaging.donors else []
     tiles, records = list[TileRecord](), list[PairRecord]()
     wrong: list[DarkroomError] = []
     inputs = [path for pair in pairs for path in pair.files]
@@ -105,12 +108,15 @@ def synthesise(
     if damaging.model_file is not None:
         inputs.append(damaging.model_file)
     with new_folder(root, inputs, overwrite=overwrite) as work:
-        for pair in pairs:
-            try:
-                tiles += _tiles(pair, work, damaging, lifted, advance)
-                records.append(_record(pair, work))
-            except InputError as error:
+        damager = Damager(work, damaging, advance if crew.alone else None)
+        for part, error in in_order(crew, damager, pairs, advance):
+            if part is not None:
+                tiles += part[0]
+                records.append(part[1])
+            elif isinstance(error, InputError | BackendError):
                 wrong.append(error)
+            elif error is not None:
+                raise error
         if not tiles:
             raise wrong[0] if wrong else InputError("no tile could be cut")
         placed = assign(tiles, {t.photo: t.photo for t in tiles}, how)
@@ -118,6 +124,32 @@ def synthesise(
         manifest = Manifest("synth", settings, placed, tuple(records), work)
         manifest.save()
     return replace(manifest, root=root), wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Damager:
+    """What a process needs to damage photographs; called, it gives what damages one.
+
+    Attributes:
+        root: the folder to work in.
+        damaging: how they are damaged.
+        advance: told how far a photograph is, or None in another process.
+    """
+
+    root: Path
+    damaging: Damaging
+    advance: Advance | None
+
+    def __call__(self) -> Callable[[Pair], tuple[list[TileRecord], PairRecord]]:
+        """What damages a photograph and gives its records."""
+        how = self.damaging
+        lifted = residues(how.donors, how.seed) if how.donors else []
+        advance = self.advance or (lambda photo, done, total: None)
+
+        def damage(pair: Pair) -> tuple[list[TileRecord], PairRecord]:
+            return list(_tiles(pair, self.root, how, lifted, advance)), _record(pair, self.root)
+
+        return damage
 
 
 def _record(pair: Pair, root: Path) -> PairRecord:

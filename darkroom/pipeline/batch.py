@@ -13,13 +13,14 @@ from darkroom.pipeline.clean import detecting
 from darkroom.pipeline.inputs import Item
 from darkroom.pipeline.job import Job
 from darkroom.pipeline.naming import KEPT_SUFFIXES, name_outputs, refuse_clashes
+from darkroom.pipeline.orders import Order, Parcel
 from darkroom.pipeline.outcome import Outcome, one
 from darkroom.pipeline.output import refuse_existing
 from darkroom.pipeline.progress import Progress
 from darkroom.pipeline.request import Request
 from darkroom.pipeline.roll import learnt, made_of, write_map
 from darkroom.pipeline.workbench import Workbench
-from darkroom.pipeline.workers import Order, in_processes
+from darkroom.pipeline.workers import Crew
 from darkroom.roll.fixed import RollMap
 
 
@@ -141,13 +142,9 @@ def _spread(
     known = {i: _settled(item, job) for i, (item, job) in enumerate(zip(items, jobs, strict=True))}
     asked = [i for i, outcome in known.items() if outcome is None]
     orders = [Order.of(jobs[i], _blank(items[i])) for i in asked]
-    machine = request.machine
-    if machine.scheduler is not None:
-        from darkroom.pipeline.cluster import on_cluster
-
-        coming = on_cluster(orders, request, machine.scheduler, roll)
-    else:
-        coming = in_processes(orders, request, machine.workers, roll)
+    crew = Crew(request.machine.workers, request.machine.scheduler)
+    parcel = Parcel.pack(request, crew.size(), roll)
+    coming = crew.spread(parcel, orders, Order.lost)
     told = 0
     while told < len(items):
         outcome = known[told]

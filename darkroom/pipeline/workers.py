@@ -1,103 +1,98 @@
-"""Many files over several processes of one machine; each file is done by one of them."""
+"""Work shared out among several processes of this machine, or among the workers of a cluster.
+
+A piece of work is an order; a setup makes what carries orders out, once in each process. Both
+travel by pickle, so they are plain values and functions of modules.
+"""
 
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
+from typing import Any, TypeVar
 
-from darkroom.errors import BackendError
-from darkroom.machine import processors
-from darkroom.options import CleanOptions, MachineOptions, OutputOptions
-from darkroom.pipeline.job import Job
-from darkroom.pipeline.outcome import Outcome, one
-from darkroom.pipeline.progress import Silent
-from darkroom.pipeline.request import Request
-from darkroom.pipeline.workbench import Workbench
-from darkroom.presets import Preset
-from darkroom.roll.fixed import RollMap
+from darkroom.errors import UsageError
 
-TRIES = 2  # of a file whose worker ends without an answer
+TRIES = 2  # of an order whose worker ends without an answer
+KILLED = "ended without an answer, twice", "It may have been out of memory; try fewer --workers."
+
+O = TypeVar("O")  # noqa: E741  # an order
+R = TypeVar("R")  # what comes of it
+Setup = Callable[[], Callable[[O], R]]
+Lost = Callable[[O, str, str], R]  # the result where nobody could do it: order, why, hint
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """A request as it travels to other processes, which have plugins of their own."""
-
-    options: CleanOptions
-    machine: MachineOptions
-    output: OutputOptions
-    preset: Preset | None
-    roll: RollMap | None = None
-
-    @classmethod
-    def pack(cls, request: Request, workers: int, roll: RollMap | None = None) -> "Parcel":
-        """The request with a share of the memory, and of the threads unless those are given."""
-        machine = request.machine
-        shared = replace(
-            machine,
-            max_memory=machine.max_memory // workers,
-            jobs=machine.jobs or max(1, processors() // workers),
-            workers=1,
-            scheduler=None,
-        )
-        return cls(request.options, shared, request.output, request.preset, roll)
-
-    def unpack(self) -> Request:
-        """The request, with the plugins installed here."""
-        return Request(self.options, self.machine, self.output, self.preset)
-
-    def bench(self) -> Workbench:
-        """What is got ready here for all orders."""
-        return Workbench(self.unpack(), roll=self.roll)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A file to be done elsewhere.
+class Crew:
+    """Who does the work.
 
     Attributes:
-        source: the scan.
-        target: as in `Job`.
-        mask: as in `Job`.
-        blank: the outcome to fill in.
+        workers: processes of this machine; with 1, this one.
+        scheduler: address of a Dask scheduler whose workers take their place, or None.
     """
 
-    source: Path
-    target: Path | None
-    mask: Path | None
-    blank: Outcome
+    workers: int = 1
+    scheduler: str | None = None
 
-    @classmethod
-    def of(cls, job: Job, blank: Outcome) -> "Order":
-        """The order for a job."""
-        return cls(job.source, job.target, job.mask, blank)
+    def __post_init__(self) -> None:
+        if self.scheduler is not None and self.workers > 1:
+            raise UsageError("--workers and --scheduler exclude each other")
 
-    def carry_out(self, bench: Workbench) -> Outcome:
-        """Do it here."""
-        job = Job(self.source, self.target, self.mask, bench.request)
-        return one(job, self.blank, bench, Silent())
+    @property
+    def alone(self) -> bool:
+        """Whether this process does everything."""
+        return self.workers == 1 and self.scheduler is None
 
-    def lost(self, why: str, hint: str) -> Outcome:
-        """The outcome where nobody could do it."""
-        error = BackendError(f"{self.source}: {why}; nothing was written", hint=hint)
-        return replace(self.blank, status="failed", error=error)
+    def size(self) -> int:
+        """How many there are, for what is shared out among them.
+
+        Raises:
+            UsageError, BackendError: as for `darkroom.pipeline.cluster.cluster_size`.
+        """
+        if self.scheduler is None:
+            return self.workers
+        from darkroom.pipeline.cluster import cluster_size
+
+        return cluster_size(self.scheduler)
+
+    def spread(
+        self, setup: Setup[O, R], orders: Sequence[O], lost: Lost[O, R]
+    ) -> Iterator[tuple[int, R]]:
+        """The results of orders as they are done, with their numbers.
+
+        Args:
+            setup: makes what carries orders out.
+            orders: what is to be done.
+            lost: gives the result of an order whose workers ended without an answer.
+
+        Raises:
+            UsageError, BackendError: as for `darkroom.pipeline.cluster.on_cluster`.
+        """
+        if self.scheduler is not None:
+            from darkroom.pipeline.cluster import on_cluster
+
+            yield from on_cluster(setup, orders, lost, self.scheduler)
+        elif self.alone:
+            yield from enumerate(map(setup(), orders))
+        else:
+            yield from in_processes(setup, orders, lost, self.workers)
+
+
+ALONE = Crew()
 
 
 def in_processes(
-    orders: Sequence[Order], request: Request, workers: int, roll: RollMap | None = None
-) -> Iterator[tuple[int, Outcome]]:
-    """The outcomes of orders as they are done, with their numbers.
+    setup: Setup[O, R], orders: Sequence[O], lost: Lost[O, R], workers: int
+) -> Iterator[tuple[int, R]]:
+    """The results of orders as they are done, with their numbers.
 
-    A worker that is killed takes nothing with it: its outputs have no names yet, and its file is
-    given to another, `TRIES` times in all.
+    A worker that is killed takes nothing with it: its order is given to another, `TRIES` times in
+    all. Arguments as for `Crew.spread`.
     """
-    count = min(workers, len(orders))
-    crew = [_Worker(Parcel.pack(request, workers, roll)) for _ in range(count)]
+    crew = [_Worker(setup) for _ in range(min(workers, len(orders)))]
     waiting, tries = deque(range(len(orders))), [0] * len(orders)
     open_orders = len(orders)
     try:
@@ -107,21 +102,18 @@ def in_processes(
                     worker.give(waiting[0], orders[waiting[0]])
                     tries[waiting.popleft()] += 1
             for worker in _ready(crew):
-                number, outcome = worker.take()
-                if outcome is None:
-                    crew[crew.index(worker)] = _Worker(worker.parcel)
+                number, answer = worker.take()
+                if answer is None:
+                    crew[crew.index(worker)] = _Worker(setup)
                     if number is None:
                         continue
                     if tries[number] < TRIES:
                         waiting.appendleft(number)
                         continue
-                    outcome = orders[number].lost(
-                        "the worker that cleaned it ended without an answer, twice",
-                        "It may have been out of memory; try fewer --workers.",
-                    )
+                    answer = (lost(orders[number], *KILLED),)
                 assert number is not None
                 open_orders -= 1
-                yield number, outcome
+                yield number, answer[0]
     finally:
         for worker in crew:
             worker.end()
@@ -131,33 +123,31 @@ class _Worker:
     """A process that does one order at a time.
 
     Args:
-        parcel: the request.
+        setup: makes what carries orders out.
     """
 
-    def __init__(self, parcel: Parcel) -> None:
-        self.parcel = parcel
+    def __init__(self, setup: Callable[[], Callable[[Any], Any]]) -> None:
         self.holds: int | None = None
         context = multiprocessing.get_context("spawn")  # threads of this process stay here
         self.connection, other = context.Pipe()
         self.process: SpawnProcess = context.Process(
-            target=_serve, args=(other, parcel), daemon=True
+            target=_serve, args=(other, setup), daemon=True
         )
         self.process.start()
         other.close()
 
-    def give(self, number: int, order: Order) -> None:
+    def give(self, number: int, order: Any) -> None:
         """Hand it an order."""
         self.holds = number
         with suppress(OSError):  # it has ended; `take` will tell
             self.connection.send(order)
 
-    def take(self) -> tuple[int | None, Outcome | None]:
-        """What it held and the outcome, or None if it ended before."""
+    def take(self) -> tuple[int | None, tuple[Any] | None]:
+        """What it held and the result in a tuple, or None if it ended before."""
         held, self.holds = self.holds, None
         try:
             if self.connection.poll():
-                outcome: Outcome = self.connection.recv()
-                return held, outcome
+                return held, (self.connection.recv(),)
         except (EOFError, OSError):
             pass
         self.end()
@@ -180,11 +170,10 @@ def _ready(crew: list[_Worker]) -> list[_Worker]:
     return list(dict.fromkeys(found))
 
 
-def _serve(connection: Connection, parcel: Parcel) -> None:
+def _serve(connection: Connection, setup: Callable[[], Callable[[Any], Any]]) -> None:
     """The life of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that gives orders decides
-    bench = parcel.bench()
+    carry_out = setup()
     with suppress(EOFError, OSError):
         while True:
-            order: Order = connection.recv()
-            connection.send(order.carry_out(bench))
+            connection.send(carry_out(connection.recv()))

@@ -1,10 +1,7 @@
 """Run every backend on every picture, several at a time, and keep what came of it."""
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +12,7 @@ from darkroom.compare.run.runners import Identity, OracleInpaint, Runner
 from darkroom.errors import UsageError
 from darkroom.io.atomic import writing
 from darkroom.pairs.find import Pair
+from darkroom.pipeline.workers import Crew
 
 MIB = 2**20
 WORKER = 450 * MIB  # libraries and a backend in a process, before it holds a picture
@@ -30,6 +28,7 @@ class Settings:
     Attributes:
         cache: folder that keeps results by content.
         jobs: worker processes; 1 runs everything in this process.
+        scheduler: address of a Dask scheduler whose workers take their place, or None.
         clean_frames: also give each backend the ground truths as scans.
         band_pixels: larger pictures are streamed in bands of about this many pixels; what they
             measure does not depend on it but for artefacts taller than a band's halo.
@@ -39,6 +38,7 @@ class Settings:
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     clean_frames: bool = True
     band_pixels: int = GREATEST_BAND
+    scheduler: str | None = None
 
 
 def share_memory(memory: int, jobs: int) -> tuple[int, int]:
@@ -142,7 +142,7 @@ def evaluate(
     cells: list[Cell] = []
     for group in (references, *([runner] for runner in runners)):
         tasks = [_task(r, pair, digests[pair.name], settings) for r in group for pair in pairs]
-        for cell in _run_all(tasks, settings.jobs):
+        for cell in _run_all(tasks, settings):
             cells.append(cell)
             if progress is not None:
                 progress(cell, len(cells), len(everyone) * len(pairs))
@@ -173,45 +173,25 @@ def _digests(pair: Pair) -> dict[str, str]:
     return {role: digest(path) for role, path in paths.items() if path is not None}
 
 
-def _run_all(tasks: Sequence[Task], jobs: int) -> Iterator[Cell]:
-    """Cells as they are done. Each call has its own processes: peaks of memory are its own.
-
-    At most a few tasks a process are queued, so that an interrupt is answered at once.
-    """
-    jobs = min(jobs, len(tasks))
-    if jobs <= 1:
-        yield from map(run_cell, tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with _threads_per_process(jobs), ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        waiting = iter(tasks)
-        running: dict[Future[Cell], Task] = {}
-        try:
-            while True:
-                while len(running) < 4 * jobs and (task := next(waiting, None)) is not None:
-                    running[pool.submit(run_cell, task)] = task
-                if not running:
-                    return
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield _result(future, running.pop(future))
-        except BrokenProcessPool:
-            for task in (*running.values(), *waiting):
-                yield _died(task)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _run_all(tasks: Sequence[Task], settings: Settings) -> Iterator[Cell]:
+    """Cells as they are done. Each call has its own processes: peaks of memory are its own."""
+    if settings.scheduler is not None:
+        crew = Crew(scheduler=settings.scheduler)
+    else:
+        crew = Crew(min(settings.jobs, len(tasks)))
+    with _threads_per_process(crew.workers):
+        for _, cell in crew.spread(_setup, tasks, _died):
+            yield cell
 
 
-def _result(future: Future[Cell], task: Task) -> Cell:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        return _died(task)
+def _setup() -> Callable[[Task], Cell]:
+    """What runs cells in a process."""
+    return run_cell
 
 
-def _died(task: Task) -> Cell:
+def _died(task: Task, why: str, hint: str) -> Cell:
     cell = Cell(task.runner.name, task.pair.name, task.pair.family)
-    cell.error = "a worker process ended unexpectedly; it may have run out of memory (try --jobs 1)"
+    cell.error = f"its worker {why}; {hint[0].lower()}{hint[1:].rstrip('.')}"
     return cell
 
 
