@@ -11,7 +11,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
 Bool = NDArray[np.bool_]
 
@@ -60,6 +59,8 @@ def tone_corrected(scan: NDArray[Any], gt: NDArray[Any]) -> NDArray[np.float32]:
 
 def hysteresis(weak: Bool, strong: Bool, min_pixels: int = MIN_PIXELS) -> Bool:
     """The 8-connected components of `weak` that hold a `strong` pixel and `min_pixels` in all."""
+    from scipy import ndimage as ndi
+
     labels, count = ndi.label(weak, EIGHT)
     if not count:
         return weak
@@ -112,6 +113,8 @@ def beyond_grain(scan: NDArray[Any], gt: NDArray[Any], mask: Bool) -> Bool:
         gt: the same shape.
         mask: (H, W), as `artefact_mask` gives it.
     """
+    from scipy import ndimage as ndi
+
     difference = tone_corrected(scan, gt)
     smooth = np.abs(cv2.GaussianBlur(difference, (0, 0), 0.8)).reshape(*mask.shape, -1).max(axis=2)
     size = np.abs(difference).reshape(*mask.shape, -1).max(axis=2)

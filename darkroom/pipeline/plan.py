@@ -1,6 +1,7 @@
 """How a scan is cut so that the run stays under its memory budget."""
 
 import ctypes
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -134,6 +135,9 @@ def tune_malloc() -> None:
 
 def current_rss() -> int:
     """Resident memory of this process in bytes."""
+    pages = Path("/proc/self/statm")
+    if pages.exists():  # `psutil` takes a tenth of a second to import
+        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     import psutil
 
     return int(psutil.Process().memory_info().rss)

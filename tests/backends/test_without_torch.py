@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-# Seconds to import, each; a small picture takes less than one of them.
-HEAVY = {"torch", "kornia", "sklearn", "skimage"}
+# Together they take three seconds to import, and a small picture less than one.
+HEAVY = {"torch", "kornia", "sklearn", "skimage", "scipy", "psutil"}
 
 
 @pytest.fixture(scope="module")
