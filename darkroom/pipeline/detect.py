@@ -25,7 +25,7 @@ from darkroom.pipeline.paint import Marked, Painter
 from darkroom.pipeline.plan import Plan
 from darkroom.pipeline.progress import SMALL_WORK, Progress, ordered_map
 from darkroom.protocols import Detector, FrameReplacer, Restoration, Restorer
-from darkroom.scan import Bytes, Float, FrameStats, Tile
+from darkroom.scan import Bytes, Float, FrameStats, Pixels, Tile
 
 # What each quantised score becomes where dirt is known to stay.
 RAISED = np.array([0, *(round(255 * raised(v / 255)) for v in range(1, 255)), 255], np.uint8)
@@ -84,14 +84,12 @@ class Find:
         self._painter = Painter(mask)
         self._examiner = Examiner(finder, stats, options, stays)
         self._turns = turns(finder)
-        # What a restorer's judge sees around a candidate is known when all tiles are scored.
-        self._late = fill is not None
 
     def run(self, pool: ThreadPoolExecutor, progress: Progress) -> None:
         """Fill the mask with the components that are artefacts.
 
-        Most lie in one tile and are decided on where it is scored; those that touch its seam wait
-        for the tiles beyond.
+        Most lie in one tile and are decided on where it is scored; those near its seam wait for
+        the tiles beyond.
 
         Raises:
             BackendError: the backend failed on a tile.
@@ -104,7 +102,8 @@ class Find:
         rows = self._scored_rows(pool, progress)
         limits = self._examiner.low, self._examiner.high
         found = components(rows, info.width, *limits)
-        for component in list(found) if self._late else found:
+        # What a restorer's judge sees around the others is known when all tiles are scored.
+        for component in found if self._fill is None else list(found):
             if self._examiner.admits(component) and not self._in_one_tile(component):
                 mark = self._examine(component)
                 if mark is not None:
@@ -132,12 +131,15 @@ class Find:
                     yield mark
 
     def _in_one_tile(self, component: Component) -> bool:
-        """Whether no tile but one can hold any of it, and that tile shows its surroundings."""
-        grid, info = self._plan.grid, self._cutter.scan.info
-        near = component.window.grow(1).clip(info.width, info.height)
+        """Whether no tile but one can hold any of it, and that tile shows its surroundings.
+
+        Of a restorer they are scores and fills too, which tiles have of their cores alone.
+        """
+        grid, info, margin = self._plan.grid, self._cutter.scan.info, self._examiner.margin
+        reach = 1 if self._fill is None else max(1, margin)
+        near = component.window.grow(reach).clip(info.width, info.height)
         return (
-            not self._late
-            and self._examiner.margin <= grid.halo
+            (self._fill is not None or margin <= grid.halo)
             and near.x // grid.side == (near.right - 1) // grid.side
             and near.y // grid.side == (near.bottom - 1) // grid.side
         )
@@ -186,11 +188,12 @@ class Find:
                 raise ValueError(f"{len(scores)} answers for {len(tiles)} tiles")
         for tile, score in zip(tiles, scores, strict=True):
             checked(self._name, "a score", score, tile.image.shape[:2], tile.core)
-        for tile, restoration in zip(tiles, restorations, strict=False):
-            self._keep_fill(tile, restoration)
+        fills = [
+            self._keep_fill(tile, made) for tile, made in zip(tiles, restorations, strict=False)
+        ]
         return [
-            self._decided(tile, self._quantised(tile.core, score[tile.core_slices]))
-            for tile, score in zip(tiles, scores, strict=True)
+            self._decided(tile, self._quantised(tile.core, score[tile.core_slices]), fill)
+            for tile, score, fill in zip(tiles, scores, fills or [None] * len(tiles), strict=True)
         ]
 
     def _quantised(self, core: Window, score: Float) -> Bytes:
@@ -208,7 +211,7 @@ class Find:
         mask[tiling.core.relative_to(tiling.read).slices] = self._stays(tiling.core)
         return mask
 
-    def _decided(self, tile: Tile, score: Bytes) -> Scored:
+    def _decided(self, tile: Tile, score: Bytes, fill: Pixels | None) -> Scored:
         """The tile with the artefacts that it holds by itself."""
         if self._whole_frame:
             return Scored(tile.core, score, [])
@@ -218,7 +221,7 @@ class Find:
             component = found.shift(tile.core.x, tile.core.y)
             if self._examiner.admits(component) and self._in_one_tile(component):
                 own = score[found.window.slices]
-                crop = partial(self._crop, partial(part_of, tile, component.window))
+                crop = partial(self._part, tile, component.window, score, fill)
                 with SMALL_WORK:
                     mark = self._examiner.examine(component, own, crop)
                 marks.append(mark)
@@ -227,44 +230,70 @@ class Find:
     def _examine(self, component: Component, examiner: Examiner | None = None) -> Marked | None:
         """What to repair of a component, wherever it lies on the tiles."""
 
-        def cut(read: Window, shape: Bytes) -> Tile:
-            return self._cutter.tile(component.window, read, self._finder.contract.channels, shape)
-
         score = self._scores.read(component.window)[..., 0]
-        return (examiner or self._examiner).examine(component, score, partial(self._crop, cut))
+        crop = partial(self._crop, component.window)
+        return (examiner or self._examiner).examine(component, score, crop)
 
-    def _crop(
+    def _crop(self, core: Window, read: Window, shape: Bytes) -> Tile:
+        """What a judge sees of a component: the scan and, of a restorer, its score and fill."""
+        channels, info = self._finder.contract.channels, self._cutter.scan.info
+        if self._fill is None:
+            return self._cutter.tile(core, read, channels, shape)
+        inside = read.clip(info.width, info.height)
+        shape = shape[inside.relative_to(read).slices]
+        tile = self._cutter.tile(core, inside, channels, shape)
+        return self._with_answers(tile, self._scores.read(inside)[..., 0], self._fill.read(inside))
+
+    def _part(
         self,
-        cut: Callable[[Window, Bytes], Tile],
+        tile: Tile,
+        core: Window,
+        score: Bytes,
+        fill: Pixels | None,
         read: Window,
         shape: Bytes,
     ) -> Tile:
-        """What a judge sees of a component: the scan and, of a restorer, its score and fill."""
+        """The same, from what a tile holds and what was made of its core."""
         if self._fill is None:
-            return cut(read, shape)
+            return part_of(tile, core, read, shape)
         info = self._cutter.scan.info
         inside = read.clip(info.width, info.height)
-        tile = cut(inside, shape[inside.relative_to(read).slices])
-        score = self._scores.read(inside)[..., 0] * np.float32(1 / 255)
-        fill = self._cutter.codec.encode(self._fill.read(inside))
-        return replace(tile, score=score, fill=fill)
+        part = part_of(tile, core, inside, shape[inside.relative_to(read).slices])
+        own = inside.relative_to(tile.core).slices
+        filled = np.zeros_like(part.image, info.dtype) if fill is None else fill[own]
+        return self._with_answers(part, score[own], filled)
 
-    def _keep_fill(self, tile: Tile, made: Restoration) -> None:
-        """Stores the repair of a tile that has something to repair."""
+    def _with_answers(self, tile: Tile, score: Bytes, fill: Pixels) -> Tile:
+        return replace(
+            tile, score=score * np.float32(1 / 255), fill=self._cutter.codec.encode(fill)
+        )
+
+    def _keep_fill(self, tile: Tile, made: Restoration) -> Pixels | None:
+        """Stores the repair of a tile that has something to repair.
+
+        Returns:
+            It as stored, over the tile's core, and zero where there is none; None for no repair.
+        """
         if self._fill is None:
-            return
+            return None
         core, decode = tile.core.relative_to(tile.read), self._cutter.codec.decode
         if made.fill is not None:
             checked(self._name, "a fill", made.fill, tile.image.shape, tile.core)
             known = tile.mask is not None and tile.mask.any()
             if self._keep_all or known or (quantise(made.score) >= self._examiner.low).any():
-                self._fill.write(tile.core, decode(made.fill[core.slices]))
+                whole = decode(made.fill[core.slices])
+                self._fill.write(tile.core, whole)
+                return whole
+        channels = tile.image.shape[2]
+        kept = np.zeros((core.height, core.width, channels), self._fill.dtype)
         for part in made.parts:
-            shape = part.window.height, part.window.width, tile.image.shape[2]
+            shape = part.window.height, part.window.width, channels
             checked(self._name, "a fill", part.fill, shape, tile.core)
             own = part.window.intersect(core)
-            pixels = part.fill[own.relative_to(part.window).slices]
-            self._fill.write(own.shift(tile.read.x, tile.read.y), decode(pixels))
+            pixels = decode(part.fill[own.relative_to(part.window).slices])
+            kept[own.relative_to(core).slices] = pixels
+            self._fill.write(own.shift(tile.read.x, tile.read.y), pixels)
+        return kept
 
 
 def replaces_frame(finder: Detector | Restorer | None) -> bool:
