@@ -172,9 +172,9 @@ def place(outline, blur, rng, fine=4):
     return int(corner[1]), int(corner[0]), alpha.astype(np.float32)
 
 
-def make(modelled, dirt, side):
+def make(modelled, dirt, side, seed=()):
     """(damaged, clean): uint16 (side, side) or (side, side, 3), gamma-encoded."""
-    rng = np.random.default_rng(int(order(modelled.photo)[:15], 16))
+    rng = np.random.default_rng((*seed, int(order(modelled.photo)[:15], 16)))
     clean = _film(modelled, side, rng)
     side = len(clean)  # of a small photograph
     damaged = clean.copy()

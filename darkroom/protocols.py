@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from darkroom.geometry import Window
+from darkroom.judging import Candidate
 from darkroom.scan import Bytes, Float, FrameStats, Tile
 
 Kind: TypeAlias = Literal["detector", "inpainter", "restorer"]
@@ -93,12 +94,12 @@ class ComponentJudge(Protocol):
 
 @runtime_checkable
 class Measured(Protocol):
-    """A finder whose judge can be fitted, by the same figures of candidates that it judges by."""
+    """A finder whose judge can be fitted, on candidates as it sees them itself."""
 
     margin: int
 
-    def features(self, crop: Tile, stats: FrameStats) -> Float:
-        """float32 (n,), the figures of a candidate; `crop` is as for a `ComponentJudge`."""
+    def candidate(self, crop: Tile, stats: FrameStats) -> Candidate:
+        """A candidate, as large as it sees it; `crop` is as for a `ComponentJudge`."""
 
 
 @runtime_checkable

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from darkroom.judging import DEAR, NAMES, NEAR, SURROUNDINGS, Judge, Linear, candidate_features
+from darkroom.judging import NAMES, SURROUNDINGS, Candidate, Judge, Linear, candidate_features
+from darkroom.judging.features import DEAR, NEAR
 from darkroom.trees import Trees
 
 SIDE = 3 * SURROUNDINGS
@@ -33,6 +34,9 @@ class Scene:
 
     def mark(self, place, change, score):
         self.image[place], self.score[place] = 0.5 + change, score
+
+    def seen(self):
+        return Candidate(self.image, self.fill, self.score, self.mask, LOW)
 
     def features(self):
         values = candidate_features(self.image, self.fill, self.score, self.mask, LOW)
@@ -125,14 +129,14 @@ def test_nothing_out_of_reach_matters(rng):
 def test_a_judge_may_go_by_some_features_only_and_survives_storage():
     features = np.arange(2 * len(NAMES), dtype=np.float32).reshape(2, -1)
     judge = Judge(Linear(np.array([2.0], np.float32), 1.0), ((50.0, 0.0),), ("length",))
-    assert np.allclose(judge.log_odds(features), 2 * features[:, NAMES.index("length")] + 1)
+    assert np.allclose(judge.figures_odds(features), 2 * features[:, NAMES.index("length")] + 1)
     trees = Trees.of({name: np.array(v) for name, v in STUMP.items()})
     by_trees = Judge(trees, ((0.0, 2.0), (100.0, -2.0)), ("area",), 0.3)
     for one in (judge, by_trees):
         again = Judge.of(one.table(), one.arrays())
-        assert np.array_equal(again.log_odds(features), one.log_odds(features))
+        assert np.array_equal(again.figures_odds(features), one.figures_odds(features))
         assert (again.bars, again.names, again.relative) == (one.bars, one.names, one.relative)
-    confidences = [by_trees.confidence(features[0], s) for s in (0, 25, 50, 100)]
+    confidences = [by_trees.confidence(Scene().seen(), s) for s in (0, 25, 50, 100)]
     assert confidences == sorted(confidences) and confidences[0] < 0.5 < confidences[-1]
 
 
@@ -141,7 +145,7 @@ def test_what_would_cost_much_needs_more():
     features = np.zeros((2, len(NAMES)), np.float32)
     features[:, NAMES.index("change_energy")] = DEAR - 1, DEAR + 2
     judge = Judge(trees, ((50.0, 0.0),), ("area",), caution=0.5)
-    assert np.allclose(judge.log_odds(features), (-1, -2))
+    assert np.allclose(judge.figures_odds(features), (-1, -2))
     assert Judge.of(judge.table(), judge.arrays()).caution == 0.5
 
 

@@ -108,6 +108,12 @@ def calibrate(
         Path | None,
         typer.Option(help="Folder for weights files fitted without a fifth of the families each."),
     ] = None,
+    views: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Steps of training a network by which the judge sees each candidate."
+        ),
+    ] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write. [default: FILE]")
     ] = None,
@@ -152,6 +158,7 @@ def calibrate(
             judged=judge,
             photographs=files,
             folds=folds,
+            steps=views,
             workers=workers,
         )
         sweep, kept, paths = done.sweep, done.header.calibration, done.folds

@@ -133,7 +133,9 @@ def calibrate(
     *,
     judged: bool = True,
     photographs: Sequence[Path] = (),
+    more: Sequence[Source] = (),
     folds: Path | None = None,
+    steps: int = 0,
     workers: int = 1,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Calibrated:
@@ -147,8 +149,10 @@ def calibrate(
         groups: of each picture, what belongs together; its name by default.
         judged: whether a network that can have a judge gets one.
         photographs: files of clean ones, which a judge is fitted on too.
+        more: samples of any other kind for it.
         folds: folder for weights files with judges that were fitted without a fifth of the groups
             each; their calibration lists those as `without`.
+        steps: of training a network by which the judge sees candidates; 0 for figures alone.
         workers: processes that look at pictures for a judge.
         advance: told the pictures done and in all.
 
@@ -169,13 +173,13 @@ def calibrate(
     with TemporaryDirectory() as folder:
         bare = Path(folder) / "network.safetensors"
         save_weights(bare, tensors, replace(header, calibration=calibration))
-        sources = film_sources(pictures, groups) + photograph_sources(photographs)
+        sources = [*film_sources(pictures, groups), *photograph_sources(photographs), *more]
         proposals = []
-        for proposal in look(Looker.of(bare, trainable, plugins), sources, workers):
+        for proposal in look(Looker.of(bare, trainable, plugins, steps > 0), sources, workers):
             proposals.append(proposal)
             advance(len(proposals), len(sources))
     try:
-        judge, apart, sweep = fit_judge(Fitting(proposals, trainable.relative))
+        judge, apart, sweep = fit_judge(Fitting(proposals, trainable.relative, steps))
     except ValueError as error:
         raise BackendError(
             str(error), hint="Give more pictures, or choose thresholds (--no-judge)."
@@ -228,26 +232,31 @@ class Looker:
         limits: those thresholds.
         relative: see `darkroom.protocols.TileContract`.
         backend: "package.module:callable" and class of options, of the backend.
+        sights: whether views of candidates are wanted.
     """
 
     weights: Path
     limits: tuple[float, float]
     relative: float
     backend: BackendSpec
+    sights: bool = False
 
     @classmethod
-    def of(cls, weights: Path, trainable: JudgedTrainable, plugins: Plugins) -> "Looker":
+    def of(
+        cls, weights: Path, trainable: JudgedTrainable, plugins: Plugins, sights: bool = False
+    ) -> "Looker":
         """For the backend that has the architecture's name.
 
         Raises:
             BackendError: there is none.
         """
         spec = plugins.backend(trainable.architecture, ("restorer",))
-        return cls(weights, trainable.candidates, trainable.relative, spec)
+        return cls(weights, trainable.candidates, trainable.relative, spec, sights)
 
     def __call__(self, source: Source) -> Proposal:
         """The candidates of one picture."""
-        return propose(_finder(self.backend, self.weights), source(), self.limits, self.relative)
+        finder = _finder(self.backend, self.weights)
+        return propose(finder, source(), self.limits, self.relative, sights=self.sights)
 
 
 @cache

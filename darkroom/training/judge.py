@@ -14,6 +14,7 @@ from darkroom.judging import Judge
 from darkroom.scan import Float
 from darkroom.training.boosting import fit_trees
 from darkroom.training.proposals import Proposal
+from darkroom.training.seeing import Sights, seeing_odds, train_seeing
 from darkroom.training.validate import Figures
 
 FALSE_ALARMS = ((0.0, 1.0), (25.0, 2.5), (50.0, 5.0), (75.0, 12.0), (100.0, 30.0))
@@ -25,6 +26,7 @@ MIDDLE = 50.0
 BARS = 60  # tried for the middle of the scale
 FLOOR = 20.0  # levels; weight of a candidate that hardly matters
 FOLDS = 5
+GATE = 3.0  # log-odds below the lowest bar at which the figures alone turn a candidate down
 CAUTION = 0.3  # see `Judge`; of 0, 0.3 and 0.6 what left least error and harm in the trials
 CLEAN_SHARE = 0.5  # weight of all clean photographs, and of all modelled damage, in that of film
 
@@ -36,10 +38,12 @@ class Fitting:
     Attributes:
         proposals: of each picture.
         relative: for the judge's masks.
+        steps: of training a network that sees the candidates; 0 for trees of figures alone.
     """
 
     proposals: Sequence[Proposal]
     relative: float
+    steps: int = 0
 
     def fold_of(self) -> dict[str, int]:
         """The fold of each group: the largest first, each where the fewest pictures are."""
@@ -63,10 +67,16 @@ class Fitting:
         own = [p for p in self.proposals if p.group not in left_out and len(p.gain)]
         if not own:
             raise ValueError("a judge needs candidates worth repairing and others")
-        gain = np.concatenate([p.gain for p in own])
+        worth = np.concatenate([p.gain for p in own]) > 0
         features = np.concatenate([p.features for p in own])
-        trees = fit_trees(features, (gain > 0).astype(np.int64), weights(own))
-        return Judge(trees, bars, relative=self.relative, caution=CAUTION)
+        if worth.all() or not worth.any():
+            raise ValueError("a judge needs candidates worth repairing and others")
+        trees = fit_trees(features, worth.astype(np.int64), weights(own))
+        if not self.steps:
+            return Judge(trees, bars, relative=self.relative, caution=CAUTION)
+        sights = Sights.join([p.sights for p in own if p.sights is not None])
+        network = train_seeing(sights, features, worth, weights(own), self.steps)
+        return Judge(trees, bars, relative=self.relative, network=network, gate=bars[-1][1] - GATE)
 
     def unseen_odds(self) -> list[Float]:
         """Log-odds of each picture's candidates, by judges fitted without its group's fold.
@@ -82,8 +92,20 @@ class Fitting:
             judge = self.judge(((MIDDLE, 0.0),), [g for g in fold if fold[g] == number])
             for i, p in enumerate(self.proposals):
                 if fold[p.group] == number and len(p.gain):
-                    odds[i] = judge.log_odds(p.features)
+                    odds[i] = odds_of(judge, p)
         return odds
+
+
+def odds_of(judge: Judge, proposal: Proposal) -> Float:
+    """Log-odds of a picture's candidates: `Judge.log_odds` of each."""
+    odds = judge.figures_odds(proposal.features)
+    if judge.network is None:
+        return odds
+    assert proposal.sights is not None
+    shown = np.flatnonzero(odds >= judge.gate)
+    own = seeing_odds(judge.network, proposal.sights.some(shown), proposal.features[shown])
+    odds[shown] = (odds[shown] + own) / 2
+    return odds
 
 
 def weights(proposals: Sequence[Proposal]) -> NDArray[np.float64]:

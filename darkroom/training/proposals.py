@@ -12,6 +12,7 @@ from darkroom.mask import candidate_mask, components
 from darkroom.protocols import Measured, Restorer
 from darkroom.scan import Float, FrameStats, Tile, read_padded
 from darkroom.training.samples import Sample
+from darkroom.training.seeing import Sights
 from darkroom.training.validate import FALSE_CHANGE, FALSE_SIZE, NEAR, VISIBLE
 
 
@@ -53,6 +54,7 @@ class Proposal:
         damage: the part of it in damaged pixels.
         pixels: of the picture.
         blobs: its damage.
+        sights: views of the candidates, where they were wanted.
     """
 
     group: str
@@ -65,10 +67,16 @@ class Proposal:
     damage: float
     pixels: int
     blobs: Blobs
+    sights: Sights | None = None
 
 
 def propose(
-    finder: Restorer, sample: Sample, limits: tuple[float, float], relative: float
+    finder: Restorer,
+    sample: Sample,
+    limits: tuple[float, float],
+    relative: float,
+    *,
+    sights: bool = False,
 ) -> Proposal:
     """Candidates of a picture, each measured as the pipeline does and weighed on its own.
 
@@ -77,6 +85,7 @@ def propose(
         sample: the picture.
         limits: score that all pixels of a candidate reach, and that one of them does.
         relative: see `darkroom.protocols.TileContract`.
+        sights: whether the views of candidates are kept too.
     """
     assert isinstance(finder, Measured)
     height, width, channels = sample.scan.shape
@@ -94,7 +103,7 @@ def propose(
     near = ndi.binary_dilation(sample.damaged, EIGHT, iterations=NEAR)
     labels, count = ndi.label(ndi.binary_dilation(sample.damaged, EIGHT), EIGHT)
     low, high = (int(np.ceil(limit * 255)) for limit in limits)
-    features, sums, false, touched, changed = [], [], [], [], []
+    features, sums, false, touched, changed, views = [], [], [], [], [], []
     for component in components([(0, score)], width, low, high):
         box = component.window.slices
         mask = candidate_mask(score[box], low, component, relative)
@@ -106,7 +115,10 @@ def propose(
         shape[component.window.relative_to(read).slices] = mask
         given = component.window, read, sample.scan[part], shape
         crop = Tile(*given, score=plane[part], fill=fill[part])
-        features.append(finder.features(crop, stats))
+        found = finder.candidate(crop, stats)
+        features.append(found.features())
+        if sights:
+            views.append(found.views())
         worse = (after - before)[box]
         sums.append((-worse[own].sum(), worse[own & ~sample.damaged[box]].sum()))
         plain = own & (change[box] >= FALSE_CHANGE)
@@ -134,6 +146,7 @@ def propose(
         float(before[sample.damaged].sum()),
         score.size,
         blobs,
+        Sights.of(views) if sights else None,
     )
 
 

@@ -26,7 +26,7 @@ from darkroom.pairs.read import Picture
 from darkroom.scan import Float, luminance
 from darkroom.values import read_text
 
-SIDE = 320  # of the crops of photographs
+SIDE = 384  # of the crops of photographs
 DPI = (1000.0, 1500.0, 2000.0, 2700.0, 3200.0, 4000.0)
 SHARP_UP_TO = 2000.0  # pixels per inch; photographs are enlarged to look as finer scans do
 GRAIN = (1.0, 10.0)  # levels, standard deviation in the mid-tones

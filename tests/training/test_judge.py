@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage as ndi
 
 from darkroom.errors import BackendError
-from darkroom.judging import NAMES
+from darkroom.judging import NAMES, Candidate
 from darkroom.protocols import Restoration, TileContract
 from darkroom.training.boosting import fit_trees
 from darkroom.training.calibrate import calibrate
@@ -60,10 +60,9 @@ class Crier:
         fill[core][place] += 0.15
         return [Restoration(score, fill)]
 
-    def features(self, crop, stats):
-        """How sure, how large."""
-        inside = crop.mask > 0
-        return np.array([crop.score[inside].max(), inside.sum()], np.float32)
+    def candidate(self, crop, stats):
+        """As it is."""
+        return Candidate.of(crop, 0.1)
 
 
 @pytest.fixture
@@ -75,8 +74,8 @@ def test_each_candidate_is_measured_and_weighed_on_its_own(sample):
     found = propose(Crier(sample), sample, LIMITS, 0.3)
     assert found.false.sum() == 1 and (found.gain < 0).sum() == 1
     assert (found.gain < 0)[found.false].all() and (found.harm > 0)[found.false].all()
-    assert found.features.shape == (len(found.gain), 2)
-    assert found.features[found.false, 1] == 64
+    assert found.features.shape == (len(found.gain), len(NAMES)) and found.sights is None
+    assert found.features[found.false, AREA] == pytest.approx(np.log(65))
     error = 255**2 * ((sample.scan - sample.truth) ** 2).sum()
     assert found.error == pytest.approx(error, rel=1e-4)
     every, none = (np.full(len(found.gain), v) for v in (True, False))
@@ -96,7 +95,10 @@ def test_a_mask_reaches_as_far_as_its_own_greatest_score_says(sample):
 
     finder.restore = softer
     whole, core = (propose(finder, sample, LIMITS, share) for share in (0.0, 0.3))
-    assert core.features[:, 1].sum() < whole.features[:, 1].sum()
+    assert core.features[:, AREA].sum() < whole.features[:, AREA].sum()
+
+
+AREA = NAMES.index("area")
 
 
 def proposals(rng, count=12, kinds=("film", "film", "clean", "modelled")):
@@ -156,7 +158,7 @@ def test_folds_leave_out_every_group_once(fitted):
     turned = [replace(p, gain=-p.gain) if p.group in without else p for p in fitting.proposals]
     again = Fitting(turned, 0.3).judge(other.bars, without)
     features = fitting.proposals[0].features
-    assert np.array_equal(again.log_odds(features), other.log_odds(features))
+    assert np.array_equal(again.figures_odds(features), other.figures_odds(features))
 
 
 def test_no_photograph_outweighs_the_others_of_its_kind(rng):

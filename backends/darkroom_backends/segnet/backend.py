@@ -6,7 +6,7 @@ the corner of the scan, each with the same margin. What a pixel gets follows fro
 to the last bit, however the tiles lay.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import NAMES, SURROUNDINGS, Judge, candidate_features
+from darkroom.judging import AROUND, Candidate, Judge
 from darkroom.precision import check_precision, computing
 from darkroom.protocols import Device, Provenance, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, reflect
@@ -76,6 +76,7 @@ class SegNetRestorer:
         self.provenance = Provenance(options.precision, path.name, read_header(path).digest)
         self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._low = min(row[1] for row in self._table)
+        self.margin = self._judge.margin if self._judge else AROUND
         self.whole_frame = options.output == "full"
         self._precision = options.precision
         self.contract = TileContract(
@@ -93,20 +94,15 @@ class SegNetRestorer:
         """As validation calibrated them; they come with the weights."""
         return thresholds(self._table, sensitivity)
 
-    margin = SURROUNDINGS
-
     def judge(self, crop: Tile, stats: FrameStats, sensitivity: float) -> float:
         """By the component, the change its repair makes, and what is around."""
         if self._judge is None:
             return 1.0
-        features = self.features(crop, stats, self._judge.names)
-        return self._judge.confidence(features, sensitivity)
+        return self._judge.confidence(self.candidate(crop, stats), sensitivity)
 
-    def features(self, crop: Tile, stats: FrameStats, wanted: Collection[str] = NAMES) -> Float:
-        """See `darkroom.judging.candidate_features`."""
-        assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        given = crop.image, crop.fill, crop.score, crop.mask
-        return candidate_features(*given, self._low, wanted)
+    def candidate(self, crop: Tile, stats: FrameStats) -> Candidate:
+        """A candidate as the network saw it."""
+        return Candidate.of(crop, self._low)
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
         """Scores and fills of the tiles' cores; around them the score is 0."""

@@ -5,7 +5,7 @@ what it lets through, what detail lies below) holds for every channel, so a colo
 look; each channel brings its own surroundings. Only what is near damage is filled.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import NAMES, SURROUNDINGS, Judge, candidate_features
+from darkroom.judging import AROUND, Candidate, Judge
 from darkroom.precision import check_precision
 from darkroom.protocols import Device, Filled, Provenance, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile
@@ -77,7 +77,7 @@ class UNetRestorer:
         self._low = min(row[1] for row in self._table)
         self._scale = options.scale
         largest = options.scale or 2
-        self.margin = SURROUNDINGS * largest
+        self.margin = (self._judge.margin if self._judge else AROUND) * largest
         # One is cut out, judged or put away while the other is computed.
         self._tiles = 2 if device.threads != 1 and isinstance(self._network, OnnxNetwork) else 1
         self.contract = self._contract(largest)
@@ -116,21 +116,11 @@ class UNetRestorer:
         """By the component, the change its repair makes, and what is around."""
         if self._judge is None:
             return 1.0
-        features = self.features(crop, stats, self._judge.names)
-        return self._judge.confidence(features, sensitivity)
+        return self._judge.confidence(self.candidate(crop, stats), sensitivity)
 
-    def features(self, crop: Tile, stats: FrameStats, wanted: Collection[str] = NAMES) -> Float:
-        """See `darkroom.judging.candidate_features`."""
-        assert crop.mask is not None and crop.score is not None and crop.fill is not None
-        scale = self._scale_for(stats.dpi)
-        # As large as the network saw it; of something tiny, all there is.
-        step = scale if crop.mask[::scale, ::scale].any() else 1
-        seen = slice(None, None, step), slice(None, None, step)
-        return candidate_features(
-            *(crop.image[seen], crop.fill[seen], crop.score[seen], crop.mask[seen]),
-            self._low,
-            wanted,
-        )
+    def candidate(self, crop: Tile, stats: FrameStats) -> Candidate:
+        """A candidate as the network saw it."""
+        return Candidate.of(crop, self._low, self._scale_for(stats.dpi))
 
     def restore(self, tiles: Sequence[Tile], stats: FrameStats) -> list[Restoration]:
         """Scores and fills of tiles of equal size."""

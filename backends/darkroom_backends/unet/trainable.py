@@ -27,7 +27,7 @@ class UNetTrainable:
     architecture = "unet"
     multiple_of = STRIDE
     grow = GROW
-    candidates = (0.04, 0.15)
+    candidates = (0.04, 0.1)
     relative = 0.3
 
     def __init__(self, options: UNetConfig | None = None) -> None:

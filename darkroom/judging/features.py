@@ -1,22 +1,19 @@
-"""A judge of candidates for networks: is repairing this component worth the risk?
+"""Figures of a candidate that a judge goes by.
 
-A network scores pixels. Whether to repair a component is a decision of its own, since a wrong
-repair of something large and bright costs more than many right ones of specks gain. The judge goes
-by figures of the component's scores, of the change its repair would make, and of what is near by:
+They are of the candidate's scores, of the change its repair would make, and of what is near by:
 dust seldom comes alone, a catch-light does, and dust is brighter or darker than what it lies on,
-while grain, hair and foliage are both. It is fitted on pictures by `darkroom weights calibrate`
-and kept with the weights.
+while grain, hair and foliage are both.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.scan import Bytes, Float, luminance
-from darkroom.trees import Trees
+from darkroom.judging.views import AROUND, Views, candidate_views
+from darkroom.scan import Bytes, Float, Tile, luminance
 
 Where: TypeAlias = NDArray[np.bool_]
 
@@ -47,6 +44,44 @@ DEAR = 11.5  # `change_energy` from which a mistake is dear: 100,000 squared lev
 LEAST = np.float32(1 / 255)  # a change that counts as any
 SMOOTH = 15  # pixels of the mean that the picture is measured against
 INNER, OUTER = 5, 17  # sides of the squares between which the ring around a component lies
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A candidate and what is around, as its finder saw them.
+
+    Attributes:
+        image: float32 (H, W, C) in [0, 1], the scan.
+        fill: the same shape, what it would be repaired with; there where the score is `low`.
+        score: float32 (H, W) in [0, 1].
+        mask: uint8 (H, W), 255 in what would be repaired.
+        low: score from which a pixel belongs to a candidate.
+    """
+
+    image: Float
+    fill: Float
+    score: Float
+    mask: Bytes
+    low: float
+
+    @classmethod
+    def of(cls, crop: Tile, low: float, scale: int = 1) -> "Candidate":
+        """From the tile of a `darkroom.protocols.ComponentJudge`, `scale` times smaller."""
+        assert crop.mask is not None and crop.score is not None and crop.fill is not None
+        # As large as the network saw it; of something tiny, all there is.
+        step = scale if crop.mask[::scale, ::scale].any() else 1
+        part = slice(None, None, step), slice(None, None, step)
+        return cls(crop.image[part], crop.fill[part], crop.score[part], crop.mask[part], low)
+
+    def features(self, wanted: Collection[str] = NAMES) -> Float:
+        """See `candidate_features`."""
+        return candidate_features(self.image, self.fill, self.score, self.mask, self.low, wanted)
+
+    def views(self) -> Views:
+        """See `darkroom.views.candidate_views`."""
+        around = surroundings(self.mask, AROUND)
+        planes = self.image[around], self.fill[around], self.score[around]
+        return candidate_views(*planes, self.mask[around], self.low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,104 +269,3 @@ def _colour(image: Float, fill: Float) -> tuple[float, float]:
     mean = float(taken.mean())
     size = max(abs(mean), float(LEAST))
     return float(np.abs(taken - mean).max()) / size, float((np.sign(mean) * taken).min()) / size
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """A logistic regression.
-
-    Attributes:
-        coefficients: float32 (n,).
-        intercept: log-odds to start from.
-    """
-
-    coefficients: Float
-    intercept: float
-
-    def sums(self, features: Float) -> Float:
-        """Log-odds: () for the features (n,) of one, (m,) for (m, n)."""
-        return np.asarray(features @ self.coefficients + self.intercept, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """What says how likely a repair is worth it, and the bar it sets at each sensitivity.
-
-    Attributes:
-        model: gives log-odds from the features that it goes by.
-        bars: (sensitivity, log-odds needed), sensitivities rising, bars falling.
-        names: of those features, in the model's order.
-        relative: share of its own greatest score that a candidate's mask reaches, for which the
-            judge was fitted (`darkroom.protocols.TileContract.relative`).
-        caution: log-odds taken off for each unit of `change_energy` above `DEAR`, since a wrong
-            repair of something large and plain costs more than many right ones of specks gain.
-    """
-
-    model: Trees | Linear
-    bars: tuple[tuple[float, float], ...]
-    names: tuple[str, ...] = NAMES
-    relative: float = 0.0
-    caution: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check(self.names)
-        if isinstance(self.model, Linear):
-            known = len(self.model.coefficients) == len(self.names)
-        else:
-            known = int(self.model.feature.max()) < len(self.names)
-        if not (known and self.names and self.bars and 0 <= self.relative < 1):
-            raise ValueError("malformed judge")
-
-    @classmethod
-    def of(cls, table: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "Judge":
-        """From what `table` and `arrays` made.
-
-        Raises:
-            ValueError: it was fitted for other features, or is malformed.
-        """
-        names = tuple(table.get("features", ()))
-        relative, caution = (float(table.get(name, 0.0)) for name in ("relative", "caution"))
-        _check(names)
-        bars = tuple((float(s), float(b)) for s, b in table["bars"])
-        if "coefficients" in table:
-            linear = np.array(table["coefficients"], np.float32)
-            return cls(Linear(linear, float(table["intercept"])), bars, names, relative, caution)
-        return cls(Trees.of(arrays), bars, names, relative, caution)
-
-    def table(self) -> dict[str, Any]:
-        """All but trees, as JSON values."""
-        table: dict[str, Any] = {
-            "features": list(self.names),
-            "bars": [list(bar) for bar in self.bars],
-            "relative": self.relative,
-            "caution": self.caution,
-        }
-        if isinstance(self.model, Linear):
-            table["coefficients"] = [float(c) for c in self.model.coefficients]
-            table["intercept"] = self.model.intercept
-        return table
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Trees, by the names of their arrays."""
-        return self.model.arrays() if isinstance(self.model, Trees) else {}
-
-    def log_odds(self, features: Float) -> Float:
-        """Log-odds that a repair is worth it: () for all features (n,), (m,) for (m, n)."""
-        odds = self.model.sums(features[..., [NAMES.index(name) for name in self.names]])
-        dear = np.maximum(features[..., NAMES.index("change_energy")] - np.float32(DEAR), 0)
-        return np.asarray(odds - np.float32(self.caution) * dear, np.float32)
-
-    def bar(self, sensitivity: float) -> float:
-        """The log-odds needed."""
-        at, bars = zip(*self.bars, strict=True)
-        return float(np.interp(sensitivity, at, bars))
-
-    def confidence(self, features: Float, sensitivity: float) -> float:
-        """In [0, 1]; 0.5 just clears the bar."""
-        margin = float(self.log_odds(features)) - self.bar(sensitivity)
-        return float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
-
-
-def _check(names: tuple[str, ...]) -> None:
-    if not set(names) <= set(NAMES):
-        raise ValueError("the judge was fitted for other features")
