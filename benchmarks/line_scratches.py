@@ -28,6 +28,7 @@ import scratch_model as model
 from fit_scratches import noise
 
 from darkroom.geometry import Window
+from darkroom.pipeline.lines import BARS, LEAST_SIDE
 from darkroom.scan import Tile
 from darkroom.scratches.find import find_scratches
 from darkroom.scratches.lines import LineRepair, united
@@ -38,10 +39,10 @@ NEAR = 16  # pixels from a scratch within which the repair is judged
 
 
 def find(picture):
-    """The scratches of a picture in memory."""
+    """The scratches of a picture in memory, as `--scratches auto` finds them on large frames."""
     height, width = picture.shape[:2]
     frame = Window(0, 0, width, height)
-    return find_scratches(lambda w: picture[w.slices], frame, noise(picture))
+    return find_scratches(lambda w: picture[w.slices], frame, noise(picture), bar=BARS[1])
 
 
 def repaired(picture, lines):
@@ -61,7 +62,7 @@ def measure(path, kind):
     clean = model.photograph(path)
     sigma = rng.uniform(*model.GRAIN)
     grain = model.grainy(clean, sigma, rng)
-    out = {"photo": path.stem, "kind": kind, "scratches": []}
+    out = {"photo": path.stem, "kind": kind, "scratches": [], "side": min(clean.shape[:2])}
     out["false"] = {"clean": len(find(clean)), "grain": len(find(grain))}
     for _ in range(DRAWN):
         picture = grain.copy()
@@ -116,10 +117,12 @@ def report(rows):
     for row in rows:
         by_kind[row["kind"]].append(row)
         by_kind["all"].append(row)
+        if row["side"] >= LEAST_SIDE:
+            by_kind["large frames"].append(row)
     print("false lines a frame: as they are, with grain")
     for kind, some in sorted(by_kind.items()):
         counts = [sum(row["false"][name] for row in some) for name in ("clean", "grain")]
-        if kind in ("all", "wires-masts", "architecture") or any(counts):
+        if kind in ("all", "large frames", "wires-masts", "architecture") or any(counts):
             print(
                 f"  {kind:16} {counts[0] / len(some):.3f} {counts[1] / len(some):.3f} ({len(some)})"
             )

@@ -113,9 +113,9 @@ class CleanOptions:
         max_coverage: largest share of pixels the mask may hold; more refuses the run.
         ir: "auto" lets the backend `infrared` find artefacts where the scan has an infrared channel
             of use, "off" never does, and the name of a file takes the channel from there.
-        scratches: "off" looks for no line scratches; "auto" looks for those beyond doubt, beside
-            any backend; "on" does so more readily, on film that is known to have them. Off by
-            default: on small pictures it takes straight edges for scratches.
+        scratches: "auto" looks for line scratches beyond doubt, beside any backend, on frames of
+            800 pixels or more; "on" does so more readily and on any, for film that is known to
+            have them; "off" looks for none.
         reference: what is known of dirt that stays in place: "auto" learns it from the frames of a
             batch, if they are enough, "off" does not, and the name of a file takes the map of a
             roll, or a blank frame, from there.
@@ -132,7 +132,7 @@ class CleanOptions:
     polarity: Polarity = "auto"
     max_coverage: float = 0.02
     ir: str = IR_AUTO
-    scratches: Scratches = "off"
+    scratches: Scratches = "auto"
     reference: str = ROLL_AUTO
     grain: Grain = "match"
     seed: int = 0

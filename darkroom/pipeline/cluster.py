@@ -4,6 +4,7 @@ The workers must see the files under the same paths and have the same darkroom i
 """
 
 import hashlib
+import logging
 import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
@@ -96,6 +97,10 @@ def _client(address: str) -> Iterator[Any]:
             "--scheduler needs Dask distributed",
             hint='Install it: pip install "darkroom-film[dask]".',
         ) from error
+    # What goes wrong is said in our own words; theirs are tracebacks.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).disabled = True
     try:
         client = Client(address, timeout=TIMEOUT)
     except (OSError, ValueError, TypeError, ImportError) as error:

@@ -17,7 +17,7 @@ from darkroom.scratches.evidence import BAND
 from darkroom.scratches.find import find_scratches
 from darkroom.scratches.lines import LineScratch
 
-BARS = (2.5, 0.0, -1.0)  # log-odds asked for at sensitivities 0, 50 and 100
+BARS = (2.5, 0.5, -1.0)  # log-odds asked for at sensitivities 0, 50 and 100
 WANTED = -1.5  # what they change by where the user says that there are scratches
 LEAST_SIDE = 800  # pixels; on less an edge of the picture cannot be told from a scratch
 

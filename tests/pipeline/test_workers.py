@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -140,3 +143,80 @@ def test_no_scheduler_is_one_clear_line(roll, tmp_path, monkeypatch):
     with pytest.raises(BackendError, match="no scheduler answers at"):
         clean(roll, tmp_path / "spread", scheduler="tcp://127.0.0.1:9")
     assert not list(Path(tmp_path).glob("spread/*.tif"))
+
+
+@pytest.fixture
+def far(tmp_path):
+    """The address of a scheduler in a process of its own with a worker, and that process."""
+    pytest.importorskip("distributed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    dask, quiet = [sys.executable, "-m", "dask"], {"stdout": -3, "stderr": -3, "cwd": tmp_path}
+    port = address.rpartition(":")[2]
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"], **quiet
+    )
+    workers_of_it = subprocess.Popen(
+        [*dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "20"],
+        **quiet,
+    )
+    try:
+        wait_for_worker(address)
+        yield address, scheduler
+    finally:
+        for process in (workers_of_it, scheduler):
+            process.kill()
+            process.wait()
+
+
+def wait_for_worker(address):
+    from distributed import Client
+
+    with Client(address, timeout="60s") as client:
+        client.wait_for_workers(1, timeout=60)
+
+
+def test_a_scheduler_that_goes_away_is_one_clear_line(roll, tmp_path, far, capfd):
+    address, scheduler = far
+
+    class Killing(Told):
+        def end(self, outcome):
+            super().end(outcome)
+            if outcome.source.name == "frame0.tif":
+                scheduler.kill()
+                scheduler.wait()
+
+    request = Request(OPTIONS, MachineOptions(scheduler=address), OutputOptions())
+    told = Killing()
+    items = find_scans([roll] + [roll / f"frame{i}.tif" for i in range(4)])
+    with pytest.raises(BackendError, match="went away") as caught:
+        clean_batch(items, str(tmp_path / "out"), request, reporter=told)
+    assert "--skip-existing" in caught.value.hint
+    assert capfd.readouterr().err == ""
+    assert "frame0.tif" in told.ended
+    clean(roll, tmp_path / "alone")
+    for path in (tmp_path / "out").glob("*.tif"):  # what has a name is complete
+        assert path.read_bytes() == (tmp_path / "alone" / path.name).read_bytes()
+
+
+def test_a_worker_without_the_weights_says_so_of_its_files(roll, tmp_path, far):
+    address, _ = far
+    weights = str(tmp_path / "here only.safetensors")  # as the worker sees it: not there
+    options = CleanOptions(backend="unet", options={"unet": {"weights": weights}})
+    request = Request(options, MachineOptions(scheduler=address), OutputOptions())
+    outcomes = clean_batch(find_scans([roll]), str(tmp_path / "out"), request, reporter=Told())
+    assert [o.status for o in outcomes] == ["failed"] * 5
+    for outcome in outcomes[1:]:
+        assert "here only.safetensors" in str(outcome.error)
+        assert outcome.error.exit_code in (3, 4)
+    assert not list(tmp_path.glob("out/*.tif"))
+
+
+def test_memory_is_shared_out():
+    from darkroom.pipeline.orders import Parcel
+
+    request = Request(OPTIONS, MachineOptions(max_memory=3 << 30))
+    parcel = Parcel.pack(request, 3)
+    assert parcel.machine.max_memory == 1 << 30
+    assert (parcel.machine.workers, parcel.machine.scheduler) == (1, None)
