@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from darkroom_backends.departures import BRIGHTEST
 from darkroom_backends.segnet.backend import SegNetOptions, SegNetRestorer
-from darkroom_backends.segnet.levels import BRIGHTEST, expectation, likeliest
+from darkroom_backends.segnet.levels import expectation, likeliest
 from darkroom_backends.segnet.model import SegNet, SegNetConfig
 from PIL import Image
 

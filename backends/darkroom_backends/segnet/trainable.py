@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from darkroom.training.trainable import DAMAGED, Batch
-from darkroom_backends.segnet.calibration import FALSE_ALARMS, anchors
-from darkroom_backends.segnet.levels import BRIGHTEST, expectation, judge_levels
+from darkroom_backends.calibration import FALSE_ALARMS, anchors
+from darkroom_backends.departures import BRIGHTEST, CANDIDATES, judge_levels
+from darkroom_backends.segnet.levels import expectation
 from darkroom_backends.segnet.model import (
     CLASSES,
     GROW,
@@ -23,17 +24,17 @@ from darkroom_backends.segnet.model import (
     start_from_vgg,
 )
 
-CANDIDATES = 0.5  # score from which a pixel belongs to a candidate for the judge
 SCALE = 8.0  # levels; errors of the expectation beyond this count linearly
 
 
 class SegNetTrainable:
-    """See `darkroom.training.trainable.Trainable`."""
+    """See `darkroom.training.trainable.Trainable` and `JudgedTrainable`."""
 
     architecture = "segnet"
     multiple_of = STRIDE
     grow = GROW
-    candidates_from = CANDIDATES
+    candidates = (CANDIDATES, CANDIDATES)
+    relative = 0.0
 
     def __init__(self, options: SegNetConfig | None = None) -> None:
         self.module = SegNet(options)

@@ -1,0 +1,1 @@
+"""The `ssda` backend: blind inpainting by a stacked sparse denoising auto-encoder."""
