@@ -42,6 +42,31 @@ validate_every = 80
 checkpoint_every = 200
 tone_limit = 1.0
 """
+PATCHES = """
+arch = "ssda"
+[network]
+patch = 8
+layers = [96, 96]
+pretrain = [250, 100]
+patches = 96
+sparsity = 1e-3
+[train]
+steps = {steps}
+batch = 4
+crop = 64
+rate = 3e-3
+warmup = 10
+schedule = "constant"
+decay = 0.0
+ema = 0.98
+amp = "off"
+negative = 0.0
+photographs = 0.0
+threads = 1
+validate_every = {steps}
+checkpoint_every = 500
+tone_limit = 1.0
+"""
 SIDE = 192
 JUDGE = () if find_spec("sklearn") else ("--no-judge",)  # fitting one needs an extra
 
@@ -109,18 +134,22 @@ def darkroom(monkeypatch, tmp_path, capfd):
     return run
 
 
-def train_and_clean(darkroom, root, tmp_path, *, colour, scan, truth, steps=160, judge=JUDGE):
+def train_and_clean(
+    darkroom, root, tmp_path, *, colour, scan, truth, steps=160, judge=JUDGE, arch="unet"
+):
     """Train, calibrate, clean; returns the error left as a share of what was there."""
     recipe, weights = tmp_path / "recipe.toml", tmp_path / "w.safetensors"
-    recipe.write_text(RECIPE.format(colour=str(colour).lower(), steps=steps))
+    text = RECIPE if arch == "unet" else PATCHES
+    recipe.write_text(text.format(colour=str(colour).lower(), steps=steps))
     darkroom("dataset", "verify", root)
     darkroom("train", "--data", root, "--recipe", recipe, "-o", weights)
     parts = ("--part", "val", "--part", "train")
     darkroom("weights", "calibrate", weights, "--data", root, *parts, *judge)
     out = tmp_path / "cleaned.tif"
-    options = ("--option", f"unet:weights={weights}", "--option", "unet:scale=1")
-    options += ("--max-coverage", "0.1")
-    darkroom("clean", scan, "-o", out, "--backend", "unet", *options)
+    options = ("--option", f"{arch}:weights={weights}", "--max-coverage", "0.1")
+    if arch == "unet":
+        options += ("--option", "unet:scale=1")
+    darkroom("clean", scan, "-o", out, "--backend", arch, *options)
     (before, _), (after, _), (meant, _) = (read_pixels(p) for p in (scan, out, truth))
     assert after.dtype == before.dtype
     before, after, meant = (p.astype(np.float64) for p in (before, after, meant))
@@ -143,6 +172,19 @@ def test_built_from_retouched_scans(darkroom, tmp_path, dtype, channels, colour)
     write(tmp_path / "scan.tif", dusty(truth, 99))
     pair = {"scan": tmp_path / "scan.tif", "truth": tmp_path / "truth.tif"}
     assert train_and_clean(darkroom, root, tmp_path, colour=colour, **pair) < 0.9
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [("uint8", 1), ("uint16", 3)])
+def test_patches_restored_by_an_auto_encoder(darkroom, tmp_path, dtype, channels):
+    make_pairs(tmp_path, dtype, channels)
+    root = tmp_path / "ds"
+    folders = (tmp_path / "scans", tmp_path / "truths")
+    darkroom("dataset", "build", *folders, "-o", root, "--size", 96, "--val", 0.25, "--test", 0)
+    truth = photograph(99, dtype, channels)
+    write(tmp_path / "truth.tif", truth)
+    write(tmp_path / "scan.tif", dusty(truth, 99))
+    pair = {"scan": tmp_path / "scan.tif", "truth": tmp_path / "truth.tif", "steps": 900}
+    assert train_and_clean(darkroom, root, tmp_path, colour=False, arch="ssda", **pair) < 0.9
 
 
 def test_synthetic(darkroom, tmp_path):
