@@ -29,6 +29,12 @@ METHODS = {
         "options": {"segnet": {"output": "full"}},
     },
     "segnet, composite": {"backend": "segnet"},
+    "ssda, full": {
+        "backend": "ssda",
+        "grain": "none",
+        "options": {"ssda": {"output": "full"}},
+    },
+    "ssda, composite": {"backend": "ssda"},
     "unet": {"backend": "unet"},
     "unet, no grain": {"backend": "unet", "grain": "none"},
     "retoucher's mask, Telea": {"backend": "telea", "grain": "none", "oracle": True},

@@ -56,7 +56,7 @@ def clean(picture, settings, weights, dpi=None):
     from darkroom.pipeline.memory import clean_array
 
     cv2.setNumThreads(1)
-    if settings.backend in ("unet", "segnet"):
+    if settings.backend in ("unet", "segnet", "ssda"):
         import torch
 
         torch.set_num_threads(1)
