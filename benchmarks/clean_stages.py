@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 STAGES = {
-    "read": ["io.tiff.read:TiffScan._read", "io.png.read:PngScan._read"],
+    "read": ["io.tiff.read:TiffScan._read"],
     "survey": ["pipeline.run:survey"],
     "cut and encode": ["pipeline.cutting:Cutter.tile"],
     "front end": ["backends.unet.network:front_end"],
@@ -38,7 +38,7 @@ STAGES = {
     "repair, other": ["pipeline.repair:Repair._band"],
     "write": ["pipeline.output:ResultFile.write"],
     "hash": ["pipeline.clean:fingerprint"],
-    "verify": ["pipeline.written:verify"],
+    "read back": ["pipeline.written:_read_back"],
 }
 
 
