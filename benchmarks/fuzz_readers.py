@@ -213,8 +213,11 @@ def as_others_see_it(path: Path, scan: Scan) -> Iterator[Pixels]:
     if isinstance(scan, TiffScan):
         first, planar = int(scan._page.offsets[0]), scan._page.planar
         readers.append(lambda: _by_tifffile(path, first, planar))
-    if isinstance(scan, TiffScan) or info.format == "png":  # libjpeg and LibRaw are our own ways
+        # OpenCV (libtiff) mixes planes up where tags are odd; it is heard where tifffile answers.
+        readers.append(lambda: _by_opencv(path) if heard else None)
+    if info.format == "png":  # libjpeg and LibRaw are our own ways
         readers.append(lambda: _by_opencv(path))
+    heard = False
     for read in readers:
         try:
             found = read()
@@ -224,6 +227,7 @@ def as_others_see_it(path: Path, scan: Scan) -> Iterator[Pixels]:
         if found is None or found.shape[:2] != (info.height, info.width):
             continue
         if found.size == info.width * info.height * info.samples and found.dtype == info.dtype:
+            heard = True
             yield found.reshape(info.height, info.width, info.samples)
 
 

@@ -1,11 +1,9 @@
 """Figures and thresholds of finished weights, on a part of a data set."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +22,7 @@ from darkroom.pairs.split import families
 from darkroom.pairs.split import photographs as photographs_of
 from darkroom.pairs.torch import PairDataset
 from darkroom.plugins.manager import Plugins, load_object, make_options
+from darkroom.processes import process_pool
 from darkroom.protocols import BackendSpec, Device, Measured, Restorer
 from darkroom.training.config import Recipe
 from darkroom.training.judge import FOLDS, MIDDLE, Fitting, fit_judge, name_of
@@ -278,8 +277,7 @@ def look(looker: Looker, sources: Sequence[Source], workers: int) -> Iterator[Pr
     if workers < 2:
         yield from map(looker, sources)
         return
-    context = get_context("spawn")  # a forked torch may wait for threads that are not there
-    with ProcessPoolExecutor(workers, context, _one_thread) as pool:
+    with process_pool(workers, _one_thread) as pool:
         yield from pool.map(looker, sources, chunksize=4)
 
 
