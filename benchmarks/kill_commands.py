@@ -1,4 +1,4 @@
-"""Kill every command that writes at random moments, and look at what is left.
+"""Kill commands that write at random moments, and look at what is left.
 
     python benchmarks/kill_commands.py --kills 500
 
@@ -35,7 +35,6 @@ import darkroom_backends.baseline.detector  # noqa: F401
 import torch
 from writing_commands import COMMANDS, Command, inputs, silent
 
-import darkroom.compare.compare
 import darkroom.dataset.build
 import darkroom.review.serve
 import darkroom.training.session  # noqa: F401

@@ -1,6 +1,7 @@
 """Commands that write, on small inputs: what `kill_commands.py` runs.
 
-Left out is `dataset fit-damage`, whose one file is written as that of `weights convert`.
+Left out are `dataset fit-damage`, whose one file is written as that of `weights convert`, and
+`compare`, whose workers cannot be started by a forked process.
 """
 
 import io
@@ -133,12 +134,6 @@ def _review(i: Path, o: Path, version: int) -> int:
     return 0
 
 
-def _report(i: Path, o: Path, version: int) -> int:
-    sides = [i / "own" / side for side in SIDES]
-    options = ("-o", o / "report", "--overwrite", "-q", "--seed", version, "--jobs", 2)
-    return cli("compare", *sides, "--backend", "baseline", *options)
-
-
 def _train(i: Path, o: Path, version: int) -> int:
     recipe = i / f"recipe{(4, 6)[version]}.toml"
     return cli("train", "--data", i / "parts", "--recipe", recipe, "-o", o / "w.safetensors",
@@ -194,7 +189,6 @@ COMMANDS = (
         "c.safetensors",
     ),
     Command("weights calibrate", _calibrate, True, "c.safetensors"),
-    Command("compare", _report, False, "report/index.html"),
     Command(
         "demo",
         lambda i, o, v: cli("demo", "-o", o / "demo", "--seed", v, "-b", "baseline", "--overwrite",
