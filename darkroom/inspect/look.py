@@ -86,7 +86,7 @@ def _infrared(info: ScanInfo, pages: tuple[PageReport, ...]) -> InfraredReport |
     labels = [page.label for page in pages if page.role == "infrared"]
     details = {
         "sample": f"sample {plane.index + 1 if plane else 0} of each pixel of the picture",
-        "page": f"page {', '.join(labels)}, a grey one with NewSubfileType 4",
+        "page": f"page {', '.join(labels)}, a grey one of the picture's shape",
         "file": f"{path.name} beside the scan",
     }
     try:

@@ -95,7 +95,8 @@ def _role(page: Page, picture: Page, info: ScanInfo) -> tuple[str, str]:
         role = "sensor data" if page.photometric == CFA else "picture"
         return role, "the largest page in full resolution"
     if plane and plane.where == "page" and plane.index == page.number:
-        return "infrared", "a grey page of the picture's shape with NewSubfileType 4"
+        says = "with NewSubfileType 4" if page.subfile == MASK else "and size"
+        return "infrared", f"a grey page of the picture's shape {says}"
     if page.subfile & DEPTH:
         return "depth map", "NewSubfileType has bit 3"
     if page.subfile & MASK:

@@ -23,6 +23,7 @@ from darkroom.pipeline.survey import NOISE_LEVELS
 from darkroom.scan import Float, InfraredStats, Scan
 
 FEWEST_SAMPLES = 2_000
+BACKWARDS = -0.03  # slope against luminance below which a plane is a negative of infrared
 MIRRORED = 0.25  # slope against luminance from which the plane shows the picture itself
 CONSTANT = 1e-4  # spread of log infrared below which a plane holds nothing
 NOISIEST = 0.25  # spread of log infrared about the model beyond which it does not belong
@@ -92,6 +93,12 @@ def look(
     heat = thumbs.log_heat
     covered = laid.covered.intersect(frame)
     film = fit_film(thumbs.light, heat, (thumbs.heat > 0) & thumbs.within(covered))
+    if _slope(thumbs, film) < BACKWARDS:
+        # No dye lets more infrared through where it is denser: the plane is a negative after all.
+        other = thumbs.with_heat(1 - thumbs.heat)
+        again = fit_film(other.light, other.log_heat, (other.heat > 0) & other.within(covered))
+        if _slope(other, again) > 0:
+            laid, thumbs, film = laid.turned(), other, again
     floor = _floor(plane, float(np.median(thumbs.heat)))
     stats = _stats(scan, thumbs, film, laid.shift, max(film.spread, floor))
     if abs(stats.mirrors) > MIRRORED:
@@ -128,11 +135,16 @@ def _stats(
         bends=film.bends,
         tones=film.tones,
         lamp=spread_out(film.lamp, window, size),
-        mirrors=model.mirrors(thumbs.light.reshape(-1, thumbs.light.shape[2]), film.dyes.ravel()),
+        mirrors=_slope(thumbs, film),
         noise=(noise * thumbs.step,) * NOISE_LEVELS,
         mean_noise=(noise * max(1.0, thumbs.step / 3),) * NOISE_LEVELS,
         shift=shift,
     )
+
+
+def _slope(thumbs: Thumbs, film: Film) -> float:
+    """Slope of what dyes take from log infrared against log luminance."""
+    return model.mirrors(thumbs.light.reshape(-1, thumbs.light.shape[2]), film.dyes.ravel())
 
 
 def _floor(plane: Scan, level: float) -> float:

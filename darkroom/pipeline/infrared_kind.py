@@ -15,6 +15,7 @@ ALIKE = 0.97  # correlation with the picture's light, of a copy of it
 CONTRAST = 3.0  # of a copy; what dyes take from infrared varies by less
 TAIL = 6.0  # robust deviations of detail
 OUTNUMBERED = 3.0  # times more power of bright detail than of dark, in a negative
+FOLLOWS = 0.5  # correlation with the picture's light, which a negative of infrared never has
 FEWEST = 20  # pixels of bright detail
 BLANK_SPREAD, BLANK_DETAIL = 0.02, 8.0  # spread of log infrared, and of no detail, of a blank plane
 
@@ -64,7 +65,20 @@ def is_negative(thumbs: Thumbs) -> bool:
     bright = float((np.maximum(detail / spread - TAIL, 0) ** 2).sum())
     dark = float((np.maximum(-detail / spread - TAIL, 0) ** 2).sum())
     many = int((detail > TAIL * spread).sum()) >= FEWEST
-    return many and bright > OUTNUMBERED * dark and float(np.median(heat)) < 0.5
+    if not many or bright <= OUTNUMBERED * dark or float(np.median(heat)) >= 0.5:
+        return False
+    # Dyes take infrared where they take light, which all but the small things shows; bright dust in
+    # a negative is bright in both.
+    apart = (np.abs(detail) > TAIL * spread).astype(np.uint8)
+    known = (cv2.dilate(apart, np.ones((5, 5), np.uint8)) == 0).astype(np.float32)
+    share = np.maximum(cv2.GaussianBlur(known, (0, 0), 6), np.float32(1e-3))
+    light = thumbs.light.mean(axis=2)
+    u, v = (
+        (cv2.GaussianBlur(part * known, (0, 0), 6) / share)[known > 0] for part in (light, heat)
+    )
+    if u.size < FEWEST or min(float(u.std()), float(v.std())) < 1e-4:
+        return True
+    return float(np.corrcoef(u, v)[0, 1]) < FOLLOWS
 
 
 def is_blank(heat: Float) -> bool:

@@ -180,3 +180,20 @@ def test_planes_of_another_size_keep_their_darkest(rng, size):
         top, left = int(y * 120 / size[0]), int(x * 140 / size[1])
         assert whole[top, left] == np.float32(0.1)
     assert np.array_equal(laid.padded(Window(31, 17, 50, 44)), whole[17:61, 31:81])
+
+
+def test_a_dense_slide_with_small_lights_is_no_negative_of_infrared(rng):
+    """Dyes take infrared where they take light, so that lights are bright in infrared too."""
+    from darkroom.pipeline.infrared_kind import is_negative
+    from darkroom.pipeline.infrared_thumbs import Thumbs
+
+    light = np.tile(np.linspace(-6, -4.5, 320, dtype=np.float32), (240, 1))
+    for y, x in rng.integers(10, 230, (60, 2)):
+        light[y : y + 3, x : x + 3] = 0.0
+    heat = 0.7 * np.exp(0.09 * light) + rng.normal(0, 0.002, light.shape)
+    thumbs = Thumbs(np.repeat(light[..., None], 3, axis=2), heat.astype(np.float32), (0, 0), 1)
+    assert not is_negative(thumbs)
+    dust = np.full(light.shape, 0.7)
+    dust[light == 0] = 0.2  # which is bright in the picture
+    dust += rng.normal(0, 0.002, light.shape)
+    assert is_negative(thumbs.with_heat((1 - dust).astype(np.float32)))

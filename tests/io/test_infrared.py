@@ -105,3 +105,28 @@ def test_further_pages_are_named_as_lost(tmp_path, copy) -> None:
         for seed in range(3):
             tif.write(make_picture((20, 20, 3), "u1", seed), photometric="rgb", metadata=None)
     assert copy(tmp_path / "a.tif", tmp_path / "b.tif") == ["2 further pages"]
+
+
+@pytest.mark.parametrize("subfile", [0, 2])
+def test_an_extra_page_of_the_same_size_is_infrared(tmp_path, copy, subfile) -> None:
+    """As programs write it that do not mark it: a small copy second, grey infrared third."""
+    picture, infrared = make_picture((40, 30, 3), "u2"), make_picture((40, 30), "u2", seed=1)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        tif.write(picture, photometric="rgb", metadata=None)
+        tif.write(make_picture((10, 8, 3), "u1"), photometric="rgb", subfiletype=1, metadata=None)
+        tif.write(infrared, photometric="minisblack", subfiletype=subfile, metadata=None)
+    copy(tmp_path / "a.tif", tmp_path / "b.tif")
+    for name in ("a.tif", "b.tif"):
+        with open_scan(tmp_path / name) as scan:
+            assert scan.info.infrared.where == "page"
+            with open_infrared(scan.info) as plane:
+                assert np.array_equal(plane.read(plane.info.window)[..., 0], infrared)
+
+
+def test_two_grey_pages_do_not_say_which_is_infrared(tmp_path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        tif.write(make_picture((40, 30, 3), "u2"), photometric="rgb", metadata=None)
+        for seed in (1, 2):
+            tif.write(make_picture((40, 30), "u2", seed), photometric="minisblack", metadata=None)
+    with open_scan(tmp_path / "a.tif") as scan:
+        assert scan.info.infrared is None

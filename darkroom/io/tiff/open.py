@@ -244,13 +244,19 @@ def find_infrared(
 
     VueScan: the sample after the picture's, which ExtraSamples does not call alpha (or which
     VueScan wrote, or which stands in linear raw data, whatever is said). SilverFast HDRi: a grey
-    page of the picture's shape with `NewSubfileType` 4; of several, the largest.
+    page of the picture's shape with `NewSubfileType` 4; of several, the largest. Other programs: a
+    grey page of exactly the size of a colour picture and as many bits, if there is one of that
+    kind only; whether it is infrared its pixels must tell.
     """
     scanner = written_by("vuescan", main) or picture.photometric == LINEAR_RAW
     unspecified = not any(kind in (1, 2) for kind in picture.extra_kinds)
     if picture.samples > channels and (unspecified or scanner):
         return Plane("sample", channels, path, picture.width, picture.height)
-    planes = [page for page in pages if page is not picture and _may_be_infrared(page, picture)]
+    others = [page for page in pages if page is not picture]
+    planes = [page for page in others if _may_be_infrared(page, picture)]
+    if not planes and channels == 3:
+        planes = [page for page in others if _is_like(page, picture)]
+        planes = planes if len(planes) == 1 else []
     if not planes:
         return None
     page = max(planes, key=lambda page: page.width * page.height)
@@ -263,6 +269,17 @@ def _may_be_infrared(page: Page, picture: Page) -> bool:
         return False
     ratio = page.width * picture.height / (page.height * picture.width)
     return abs(ratio - 1.0) <= SAME_SHAPE
+
+
+def _is_like(page: Page, picture: Page) -> bool:
+    """Whether a page is grey and else as the picture, without saying what it is."""
+    return (
+        page.samples == 1
+        and page.photometric in (0, 1)
+        and not page.subfile & (REDUCED | MASK | DEPTH)
+        and page.bits[0] == picture.bits[0]
+        and (page.width, page.height) == (picture.width, picture.height)
+    )
 
 
 def left_out(pages: list[Page], picture: Page, infrared: Plane | None) -> tuple[str, ...]:
