@@ -51,7 +51,7 @@ def block(page, backend):
     return found[1]
 
 
-def standalone(svg, more, width=480, height=230):
+def standalone(svg, more, width=480, height=240):
     """An SVG of the page as a file of its own, with more drawn into it."""
     body = re.sub(r"^<svg[^>]*>|</svg>$", "", svg)
     head = (
@@ -80,9 +80,9 @@ def figure5(svg):
         marks.append(f'<path class="paper c{NAMES.index(name)}" d="M{x - 7},{y:.1f}h14"/>')
     for k, name in enumerate(NAMES):
         at = LEFT + 80 * k
-        marks.append(f'<rect class="c{k} point" x="{at}" y="208" width="10" height="10"/>')
-        marks.append(f'<text x="{at + 15}" y="217">{name}</text>')
-    marks.append(f'<text class="paper-text" x="{LEFT + 320}" y="217">black: the paper</text>')
+        marks.append(f'<rect class="c{k} point" x="{at}" y="218" width="10" height="10"/>')
+        marks.append(f'<text x="{at + 15}" y="227">{name}</text>')
+    marks.append(f'<text class="paper-text" x="{LEFT + 320}" y="227">black: the paper</text>')
     return standalone(svg, "".join(marks))
 
 
