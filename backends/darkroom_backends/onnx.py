@@ -2,8 +2,8 @@
 
 A model is written straight from the weights each time it is needed, in a few milliseconds, so that
 there is no second file to keep in step with them. The format is that of the protocol buffers in
-ONNX's `onnx.proto` (IR version 8); what is written here are the few messages a graph needs, for which
-the `onnx` package would be one more dependency.
+ONNX's `onnx.proto` (IR version 8); what is written here are the few messages a graph needs, for
+which the `onnx` package would be one more dependency.
 """
 
 from collections.abc import Mapping, Sequence
