@@ -15,7 +15,7 @@ from darkroom.codec import Codec
 from darkroom.geometry import Window
 from darkroom.pipeline.infrared_dust import measure
 from darkroom.pipeline.infrared_fit import Film, fit_film, spread_out
-from darkroom.pipeline.infrared_kind import is_blank, is_negative, what_else
+from darkroom.pipeline.infrared_kind import is_blank, is_negative, outweighs, what_else
 from darkroom.pipeline.infrared_plane import InfraredPlane, Warp, still
 from darkroom.pipeline.infrared_register import Placing, place, refine
 from darkroom.pipeline.infrared_thumbs import Thumbs, take_thumbs
@@ -93,8 +93,9 @@ def look(
     heat = thumbs.log_heat
     covered = laid.covered.intersect(frame)
     film = fit_film(thumbs.light, heat, (thumbs.heat > 0) & thumbs.within(covered))
-    if _slope(thumbs, film) < BACKWARDS:
-        # No dye lets more infrared through where it is denser: the plane is a negative after all.
+    if _slope(thumbs, film) < BACKWARDS and outweighs(film.residual / film.spread):
+        # No dye lets more infrared through where it is denser, so the plane is a negative after
+        # all; or the picture is an inverted negative, but then dust is dark.
         other = thumbs.with_heat(1 - thumbs.heat)
         again = fit_film(other.light, other.log_heat, (other.heat > 0) & other.within(covered))
         if _slope(other, again) > 0:

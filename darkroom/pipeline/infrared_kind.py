@@ -81,6 +81,12 @@ def is_negative(thumbs: Thumbs) -> bool:
     return float(np.corrcoef(u, v)[0, 1]) < FOLLOWS
 
 
+def outweighs(deviations: Float) -> bool:
+    """Whether what is far too bright has more power than what is far too dark, as dust is."""
+    bright, dark = (float((np.maximum(sign * deviations - TAIL, 0) ** 2).sum()) for sign in (1, -1))
+    return bright > dark
+
+
 def is_blank(heat: Float) -> bool:
     """Whether log infrared shows neither dust nor picture, so that its place does not matter."""
     detail = heat - cv2.GaussianBlur(heat, (0, 0), 6)

@@ -197,3 +197,10 @@ def test_a_dense_slide_with_small_lights_is_no_negative_of_infrared(rng):
     dust[light == 0] = 0.2  # which is bright in the picture
     dust += rng.normal(0, 0.002, light.shape)
     assert is_negative(thumbs.with_heat((1 - dust).astype(np.float32)))
+
+
+def test_infrared_of_an_inverted_negative_is_not_turned(frame):
+    """There the dyes are densest where the picture is brightest."""
+    seen = look(*opened(frame("inverted")))
+    assert seen.refusal is None
+    assert not seen.plane.inverted
