@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,6 +56,8 @@ def candidate_views(image: Float, fill: Float, score: Float, mask: Bytes, low: f
         mask: uint8 (H, W), 255 in what would be repaired.
         low: score from which a pixel belongs to a candidate.
     """
+    import cv2
+
     inside = mask > 0
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     height, width = (int(at[-1] - at[0]) + 1 for at in (rows, columns))
@@ -116,6 +117,8 @@ def _greatest(plane: Float, step: int) -> Float:
 
 def _mean(plane: Float, step: int) -> Float:
     """Means of squares of so many pixels."""
+    import cv2
+
     if step == 1:
         return plane
     return np.asarray(cv2.resize(plane, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)

@@ -142,7 +142,7 @@ def test_one_bad_file_alone_gives_its_own_exit_code(darkroom, scan, tmp_path):
         (("--backend", "tophta"), 4, "Did you mean 'tophat'?"),
         (("--inpainter", "tophat"), 4, "not inpainter"),
         (("--preset", "heavy-damge"), 2, "Did you mean 'heavy-damage'?"),
-        (("--preset", "none.toml"), 3, "cannot be read"),
+        (("--preset", "none.toml"), 3, "no such file"),
         (("--sensitivity", "140"), 2, "not between 0 and 100"),
         (("--min-size", "wide"), 2, "not a length"),
         (("--max-memory", "lots"), 2, "not a memory size"),
