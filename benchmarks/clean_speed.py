@@ -160,7 +160,8 @@ def network_rate(side: int = 1024, runs: int = 5) -> str:
     from darkroom_backends.unet.network import OnnxNetwork
     from threadpoolctl import threadpool_limits
 
-    config, tensors, _, _ = read_network(weights_file(UNetOptions()))
+    read = read_network(weights_file(UNetOptions()))
+    config, tensors = read.built, read.tensors
     level = {"down2": 16, "2": 16, "up1": 16, "down3": 64, "3": 64, "up2": 64}
     work = 0.0  # operations a pixel
     for name, array in tensors.items():

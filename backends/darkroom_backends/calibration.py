@@ -1,6 +1,6 @@
 """From a sensitivity of 0 to 100 to thresholds of the score, by what validation measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -26,27 +26,43 @@ def anchors(
         [sensitivity, low, high] for each; thresholds never rise with sensitivity. Where nothing
         within what is allowed is better than doing nothing, thresholds that find nothing.
     """
+
+    def pick(most: float) -> str | None:
+        good = [k for k, f in sweep.items() if f["false_per_mp"] <= most and f["sse_ratio"] < 1]
+        return min(good, key=lambda k: sweep[k]["sse_ratio"], default=None)
+
+    return falling(pick, allowed)
+
+
+def falling(
+    pick: Callable[[float], str | None], allowed: Sequence[tuple[float, float]]
+) -> list[list[float]]:
+    """[sensitivity, low, high] for each sensitivity; thresholds never rise with it.
+
+    Args:
+        pick: "low/high" for the most false alarms a megapixel, or None for nothing found.
+        allowed: (sensitivity, most false alarms a megapixel), both rising.
+    """
     chosen: list[list[float]] = []
     for sensitivity, most in allowed:
-        good = [k for k, f in sweep.items() if f["false_per_mp"] <= most and f["sse_ratio"] < 1]
-        low = high = NEVER
-        if good:
-            pick = min(good, key=lambda k: sweep[k]["sse_ratio"])
-            low, high = (float(t) for t in pick.split("/"))
+        picked = pick(most)
+        low, high = (float(t) for t in picked.split("/")) if picked else (NEVER, NEVER)
         if chosen:
             low, high = min(low, chosen[-1][1]), min(high, chosen[-1][2])
         chosen.append([float(sensitivity), low, high])
     return chosen
 
 
-def read_table(calibration: Mapping[str, Any]) -> list[list[float]]:
-    """The anchors in a weights file.
+def read_table(
+    calibration: Mapping[str, Any], default: Sequence[Anchor] = DEFAULT
+) -> list[list[float]]:
+    """The anchors in a weights file, or the default.
 
     Raises:
         TypeError: they are no table of numbers.
         ValueError: rows of another length, or out of order.
     """
-    table = [[float(x) for x in row] for row in calibration.get("thresholds", DEFAULT)]
+    table = [[float(x) for x in row] for row in calibration.get("thresholds", default)]
     rising = all(a[0] < b[0] for a, b in pairwise(table))
     if not table or any(len(row) != 3 for row in table) or not rising:
         raise ValueError("malformed calibration")

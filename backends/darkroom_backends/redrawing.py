@@ -10,31 +10,29 @@ from its cell alone, to the last bit, however the tiles lay.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import AROUND, Candidate, Judge
+from darkroom.judging import AROUND, Candidate
 from darkroom.precision import check_precision
 from darkroom.protocols import Device, Provenance, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile, reflect
-from darkroom.weights import fill_module, judge_arrays, load_weights, read_header
-from darkroom_backends.calibration import read_table, thresholds
+from darkroom.weights import fill_module
+from darkroom_backends.calibration import DEFAULT, thresholds
 from darkroom_backends.departures import BRIGHTEST, judge_levels
+from darkroom_backends.weights import read_weights, weights_file
 
 CELL = 448  # side of the cells a scan is cut into, counted from its corner
 MARGIN = 32  # what a window shows around its cell
 STRIDE = 32  # sides of windows are multiples of this
 CELLS = 2  # to a side of the preferred tile
-SHIPPED = "weights.safetensors"
+HINT = "Train some with `darkroom train --arch {0}` and give {0}:weights=FILE."
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -80,10 +78,13 @@ class RedrawingRestorer(ABC, Generic[Network]):
         options = options or RedrawingOptions()
         self.device = torch.device((device or Device()).name)
         self.precision = options.precision
-        path = weights_file(options, self.architecture)
-        self.module: Network
-        self.module, self._table, self._judge = load_network(path, self.architecture, self.build)
-        self.provenance = Provenance(options.precision, path.name, read_header(path).digest)
+        path = weights_file(options.weights, self.architecture, HINT.format(self.architecture))
+        read = read_weights(path, self.architecture, self.build, DEFAULT)
+        self.module: Network = read.built
+        self._table, self._judge = read.table, read.judge
+        fill_module(self.module, read.tensors, path)
+        self.provenance = Provenance(options.precision, path.name, read.digest)
+        self.module.eval().requires_grad_(False)
         self.module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._low = min(row[1] for row in self._table)
         self.margin = self._judge.margin if self._judge else AROUND
@@ -206,42 +207,3 @@ def take(plane: Float, read: Window, window: Window) -> Float:
     rows = reflect(window.y - read.y, window.bottom - read.y, read.height)
     columns = reflect(window.x - read.x, window.right - read.x, read.width)
     return np.ascontiguousarray(plane[np.ix_(rows, columns)], np.float32)
-
-
-def weights_file(options: RedrawingOptions, architecture: str) -> Path:
-    """The file that options name, or the one that ships with a backend.
-
-    Raises:
-        BackendError: none is named and none ships.
-    """
-    if options.weights:
-        return Path(options.weights)
-    package = f"{__package__}.{architecture}"
-    shipped = Path(str(resources.files(package).joinpath(SHIPPED)))
-    if not shipped.is_file():
-        raise BackendError(
-            f"the weights of the {architecture} backend are not installed",
-            hint=f"Train some with `darkroom train --arch {architecture}` "
-            f"and give {architecture}:weights=FILE.",
-        )
-    return shipped
-
-
-def load_network(
-    path: Path, architecture: str, build: Callable[[Mapping[str, Any]], Network]
-) -> tuple[Network, list[list[float]], Judge | None]:
-    """The network of a weights file, ready for use, its thresholds, and its judge if it has one.
-
-    Raises:
-        BackendError: the file is missing, broken, or of another network.
-    """
-    header, tensors = load_weights(path, architecture)
-    try:
-        module = build(header.config)
-        table = read_table(header.calibration)
-        judge = header.calibration.get("judge")
-        judge = Judge.of(judge, judge_arrays(tensors)) if judge else None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise BackendError(f"{path}: the header describes no such network: {error}") from error
-    fill_module(module, tensors, path)
-    return module.eval().requires_grad_(False), table, judge

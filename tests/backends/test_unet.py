@@ -137,7 +137,8 @@ def test_both_ways_of_computing_say_the_same(config, channels, rng):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_ships_is_computed_alike_in_both_ways(channels, rng):
-    config, tensors, _, _ = read_network(weights_file(UNetOptions()))
+    read = read_network(weights_file(UNetOptions()))
+    config, tensors = read.built, read.tensors
     assert_alike(config, tensors, channels, rng)
 
 
@@ -163,7 +164,8 @@ def assert_alike(config, tensors, channels, rng):
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_scores_are_the_same_bits_for_any_number_of_threads(weights, rng, threads):
-    config, tensors, _, _ = read_network(weights)
+    read = read_network(weights)
+    config, tensors = read.built, read.tensors
     planes = rng.random((1, 200, 328), np.float32)
     alone = OnnxNetwork(config, tensors, 1).look(planes)
     seen = OnnxNetwork(config, tensors, threads).look(planes)
@@ -218,7 +220,7 @@ def test_a_picture_is_seen_as_training_shows_it(weights, stats, rng, core):
     image = rng.random((136, 208, 1)).astype(np.float32)
     score, fill = restore_whole(restorer, stats, image, core)
     module = GatedUNet(SMALL)
-    fill_module(module, read_network(weights)[1], weights)
+    fill_module(module, read_network(weights).tensors, weights)
     with torch.no_grad():
         logit, made = module(torch.from_numpy(image[None, None, ..., 0]))
     np.testing.assert_allclose(score, torch.sigmoid(logit)[0, 0].numpy(), atol=2e-6)

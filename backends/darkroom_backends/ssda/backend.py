@@ -24,10 +24,7 @@ class SSDARestorer(RedrawingRestorer[SSDA]):
 
     def build(self, config: Mapping[str, Any]) -> SSDA:
         """The network that a weights file's header describes."""
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in config.items()
-        }
-        return SSDA(SSDAConfig(**values))
+        return SSDA(SSDAConfig(**config))
 
     def workspace(self) -> int:
         """Bytes of working memory for each pixel of a read window."""

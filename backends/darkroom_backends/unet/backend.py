@@ -7,7 +7,6 @@ look; each channel brings its own surroundings. Only what is near damage is fill
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,18 @@ from numpy.typing import NDArray
 
 from darkroom.errors import BackendError
 from darkroom.geometry import Window, round_up
-from darkroom.judging import AROUND, Candidate, Judge
+from darkroom.judging import AROUND, Candidate
 from darkroom.precision import check_precision
 from darkroom.protocols import Device, Filled, Provenance, Restoration, TileContract
 from darkroom.scan import Float, FrameStats, Tile
-from darkroom.weights import judge_arrays, load_weights, read_header
+from darkroom_backends import weights
 from darkroom_backends.unet.calibration import DEFAULT, thresholds
 from darkroom_backends.unet.front import REACH, fill
 from darkroom_backends.unet.network import Network, OnnxNetwork, Seen
 from darkroom_backends.unet.shape import GROW, STRIDE, UNetConfig
 
 ARCHITECTURE = "unet"
-SHIPPED = "weights.safetensors"
+HINT = "Install darkroom again, or give others with `--option unet:weights=FILE`."
 TILE = 2048
 COARSEST = 4
 FINE = 3000.0  # pixels per inch
@@ -71,9 +70,10 @@ class UNetRestorer:
     def __init__(self, options: UNetOptions | None = None, *, device: Device | None = None) -> None:
         options, device = options or UNetOptions(), device or Device()
         path = weights_file(options)
-        self._config, tensors, self._table, self._judge = read_network(path)
-        self._network = make_network(self._config, tensors, path, device, options.precision)
-        self.provenance = Provenance(options.precision, path.name, read_header(path).digest)
+        read = read_network(path)
+        self._config, self._table, self._judge = read.built, read.table, read.judge
+        self._network = make_network(read.built, read.tensors, path, device, options.precision)
+        self.provenance = Provenance(options.precision, path.name, read.digest)
         self._low = min(row[1] for row in self._table)
         self._scale = options.scale
         largest = options.scale or 2
@@ -211,44 +211,13 @@ def expand(plane: Float, scale: int) -> Float:
 
 
 def weights_file(options: UNetOptions) -> Path:
-    """The file that options name, or the one that ships.
-
-    Raises:
-        BackendError: none is named and none ships.
-    """
-    if options.weights:
-        return Path(options.weights)
-    shipped = Path(str(resources.files(__package__).joinpath(SHIPPED)))
-    if not shipped.is_file():
-        raise BackendError(
-            "the weights of the unet backend are not installed",
-            hint="Install darkroom again, or give others with `--option unet:weights=FILE`.",
-        )
-    return shipped
+    """The file that options name, or the one that ships; errors as for `weights.weights_file`."""
+    return weights.weights_file(options.weights, ARCHITECTURE, HINT)
 
 
-def read_network(
-    path: Path,
-) -> tuple[UNetConfig, Mapping[str, NDArray[Any]], Sequence[Sequence[float]], Judge | None]:
-    """The shape and the tensors of a weights file, its thresholds, and its judge if it has one.
-
-    Raises:
-        BackendError: the file is missing, broken, or of another network.
-    """
-    header, tensors = load_weights(path, ARCHITECTURE)
-    try:
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in header.config.items()
-        }
-        config = UNetConfig(**values)
-        table = [[float(x) for x in row] for row in header.calibration.get("thresholds", DEFAULT)]
-        if not table or any(len(row) != 3 for row in table):
-            raise ValueError("malformed calibration")
-        judge = header.calibration.get("judge")
-        judge = Judge.of(judge, judge_arrays(tensors)) if judge else None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise BackendError(f"{path}: the header describes no such network: {error}") from error
-    return config, tensors, table, judge
+def read_network(path: Path) -> weights.Contents[UNetConfig]:
+    """The network of a weights file; errors as for `weights.read_weights`."""
+    return weights.read_weights(path, ARCHITECTURE, lambda values: UNetConfig(**values), DEFAULT)
 
 
 def make_network(

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
-Anchor: TypeAlias = tuple[float, float, float]  # sensitivity, low, high
+from darkroom_backends.calibration import Anchor, falling
 
 DEFAULT: tuple[Anchor, ...] = ((0.0, 0.6, 0.99), (50.0, 0.4, 0.9), (100.0, 0.2, 0.5))
 
@@ -22,18 +21,14 @@ def anchors(
         [sensitivity, low, high] for each; thresholds never rise with sensitivity. Where nothing
         keeps within what is allowed, the pair with the fewest false alarms.
     """
-    chosen: list[list[float]] = []
-    for sensitivity, most in allowed:
+
+    def pick(most: float) -> str:
         within = [k for k, f in sweep.items() if f["false_per_mp"] <= most]
         if within:
-            pick = max(within, key=lambda k: sweep[k]["visible"])
-        else:
-            pick = min(sweep, key=lambda k: sweep[k]["false_per_mp"])
-        low, high = (float(t) for t in pick.split("/"))
-        if chosen:
-            low, high = min(low, chosen[-1][1]), min(high, chosen[-1][2])
-        chosen.append([float(sensitivity), low, high])
-    return chosen
+            return max(within, key=lambda k: sweep[k]["visible"])
+        return min(sweep, key=lambda k: sweep[k]["false_per_mp"])
+
+    return falling(pick, allowed)
 
 
 def thresholds(table: Sequence[Sequence[float]], sensitivity: float) -> tuple[float, float]:
