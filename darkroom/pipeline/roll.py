@@ -11,7 +11,7 @@ import numpy as np
 from darkroom.codec import Codec
 from darkroom.config import scratch_folder
 from darkroom.errors import DarkroomError, InputError
-from darkroom.geometry import Window, bands
+from darkroom.geometry import bands
 from darkroom.io import CACHE_BYTES, create_scan, open_scan
 from darkroom.io.registry import TIFF_SUFFIXES, all_readers
 from darkroom.io.scratch import Scratch
@@ -23,9 +23,9 @@ from darkroom.pipeline.survey import float_white
 from darkroom.roll.fixed import NOTHING, RollMap
 from darkroom.roll.gather import MOST, Gathered
 from darkroom.roll.places import LEAST_PICTURES, find_places
-from darkroom.roll.plane import Plane, log_plane, reduction
+from darkroom.roll.plane import Plane, Reader, log_plane, reduction
 from darkroom.roll.shadow import Shadow, shadows
-from darkroom.scan import Float, FrameStats, Scan, ScanInfo
+from darkroom.scan import FrameStats, Scan, ScanInfo
 
 ROWS = 256
 MAP_SHARE = 0.5  # of a map's pixels are `NOTHING`, at least
@@ -50,19 +50,20 @@ def learnt(items: Sequence[Item], request: Request, reporter: Listener) -> RollM
     wanted = request.options.reference == ROLL_AUTO and not request.mask_given
     if not wanted or len(sources) < LEAST_PICTURES:
         return None
-    roll, frames = gather(sources, request, reporter)
-    if roll is None or frames < LEAST_PICTURES:
+    looked = gather(sources, request, reporter)
+    if looked is None or looked[0].seen < LEAST_PICTURES:
         return None
+    roll, frame = looked
     if roll.pictures < LEAST_PICTURES:
         reporter.message(
-            f"looked at {frames} frames for dirt that stays in place: they show only "
+            f"looked at {roll.seen} frames for dirt that stays in place: they show only "
             f"{roll.pictures} different pictures, which is too few to tell"
         )
         return None
-    found = _made(roll, sources, request)
+    found = _made(roll, frame)
     count = len(found.places)
     what = "none" if not count else f"{count} place{'s' * (count > 1)}"
-    reporter.message(f"looked at {frames} frames for dirt that stays in place: {what} found")
+    reporter.message(f"looked at {roll.seen} frames for dirt that stays in place: {what} found")
     return found if count else None
 
 
@@ -76,19 +77,20 @@ def made_of(items: Sequence[Item], request: Request, reporter: Progress) -> Roll
         if item.error is not None:
             raise item.error
     sources = [item.source for item in items]
-    roll, frames = gather(sources, request, reporter)
-    if roll is not None and roll.pictures < LEAST_PICTURES:
-        blank, _ = gather(sources, request, reporter, blank=True)
-        if blank is not None and blank.even:
-            return _made(blank, sources, request)
-        raise InputError(
-            f"{frames} frame{'s' * (frames != 1)} of one size, {roll.pictures} of different "
-            f"pictures: too few to tell what stays in place (at least {LEAST_PICTURES})",
-            hint="Give more frames of the roll, or a single blank one.",
-        )
-    if roll is None:
+    looked = gather(sources, request, reporter)
+    if looked is None:
         raise InputError("none of the frames can be read", hint="`darkroom inspect` says why.")
-    return _made(roll, sources, request)
+    roll, frame = looked
+    if roll.pictures >= LEAST_PICTURES:
+        return _made(roll, frame)
+    again = gather(sources, request, reporter, blank=True)
+    if again is not None and again[0].even:
+        return _made(*again)
+    raise InputError(
+        f"{roll.seen} frame{'s' * (roll.seen != 1)} of one size, {roll.pictures} of different "
+        f"pictures: too few to tell what stays in place (at least {LEAST_PICTURES})",
+        hint="Give more frames of the roll, or a single blank one.",
+    )
 
 
 def given_map(path: Path, request: Request, limits: dict[str, Any]) -> RollMap:
@@ -112,18 +114,18 @@ def given_map(path: Path, request: Request, limits: dict[str, Any]) -> RollMap:
             same = sum(int((part == NOTHING).sum()) for _, part in rows)
             if same >= MAP_SHARE * info.width * info.height:
                 return RollMap.from_picture(rows, info.width, info.height)
-    blank, _ = gather([path], request, Silent(), blank=True)
-    if blank is None or not blank.even:
+    looked = gather([path], request, Silent(), blank=True)
+    if looked is None or not looked[0].even:
         raise InputError(
             f"{path}: neither the map of a roll nor a blank frame",
             hint="`darkroom detect --roll` makes a map.",
         )
-    return _made(blank, [path], request)
+    return _made(*looked)
 
 
 def gather(
     sources: Sequence[Path], request: Request, reporter: Progress, *, blank: bool = False
-) -> tuple[Gathered | None, int]:
+) -> tuple[Gathered, tuple[int, int]] | None:
     """Look at the frames of the commonest size, at `MOST` of them evenly over the roll.
 
     Args:
@@ -133,14 +135,15 @@ def gather(
         blank: the frames are said to show nothing but dirt.
 
     Returns:
-        What they add up to, or None where no frame could be read; and how many were looked at.
+        What they add up to and (width, height) of the frames, or None where no frame could be
+        opened.
     """
     import cv2
 
     cv2.setNumThreads(1)  # as in a run
     sizes = {path: size for path in sources if (size := _size(path, request)) is not None}
     if not sizes:
-        return None, 0
+        return None
     (width, height), _ = Counter(sizes.values()).most_common(1)[0]
     alike = [path for path, size in sizes.items() if size == (width, height)]
     if len(alike) > MOST:
@@ -161,7 +164,7 @@ def gather(
                 continue  # its own run will say why
             roll.add(plane, spread)
             reporter.advance(width * height)
-    return roll, roll.seen
+    return roll, (width, height)
 
 
 def _size(path: Path, request: Request) -> tuple[int, int] | None:
@@ -174,13 +177,15 @@ def _size(path: Path, request: Request) -> tuple[int, int] | None:
 
 def _plane(path: Path, request: Request, spread: Any) -> Plane:
     with _open(path, request) as scan:
-        codec = Codec.of(scan.info, float_white(scan))
-        channels = scan.info.channels
+        info = scan.info
+        read = _encoded(scan, Codec.of(info, float_white(scan)))
+        return log_plane(read, info.width, info.height, spread)
 
-        def read(window: Window) -> Float:
-            return codec.encode(scan.read(window)[..., :channels])
 
-        return log_plane(read, scan.info.width, scan.info.height, spread)
+def _encoded(scan: Scan, codec: Codec) -> Reader:
+    """Reads a scan without its further samples, gamma-encoded."""
+    channels = scan.info.channels
+    return lambda window: codec.encode(scan.read(window)[..., :channels])
 
 
 def _open(path: Path, request: Request) -> Scan:
@@ -194,12 +199,10 @@ def _open(path: Path, request: Request) -> Scan:
     )
 
 
-def _made(roll: Gathered, sources: Sequence[Path], request: Request) -> RollMap:
-    sizes = Counter(filter(None, (_size(path, request) for path in sources)))
-    (width, height), _ = sizes.most_common(1)[0]
+def _made(roll: Gathered, frame: tuple[int, int]) -> RollMap:
+    width, height = frame
     made = {"pictures": roll.pictures, "frames": roll.seen}
-    scale = reduction(width, height)
-    return RollMap.enlarged(find_places(roll), scale, width, height, **made)
+    return RollMap.enlarged(find_places(roll), reduction(width, height), width, height, **made)
 
 
 def account(roll: RollMap) -> dict[str, Any]:
@@ -214,12 +217,7 @@ def account(roll: RollMap) -> dict[str, Any]:
 
 def thin_places(scan: Scan, codec: Codec, stats: FrameStats, roll: RollMap) -> list[Shadow]:
     """The places of a map where a frame shows dirt that it can be seen through."""
-    channels = scan.info.channels
-
-    def read(window: Window) -> Float:
-        return codec.encode(scan.read(window)[..., :channels])
-
-    return list(shadows(read, stats.frame, roll.places))
+    return list(shadows(_encoded(scan, codec), stats.frame, roll.places))
 
 
 def write_map(roll: RollMap, path: Path, *, overwrite: bool) -> None:

@@ -22,9 +22,8 @@ Spread = Callable[[Callable[[Any], Any], Any], Iterator[Any]]
 
 MAP_PIXELS = 6_000_000  # of the reduced plane at most; never by the machine, as it is of the result
 DARKEST = 1 / 64  # below which the logarithm says nothing but noise
-FORMS = (
-    61  # pixels of the reduced plane across, odd: what is half as wide is no form of the picture
-)
+# Pixels of the reduced plane across, odd: what is half as wide is no form of the picture.
+FORMS = 61
 # Levels, each half as large as the one before, for what is soft and faint: pixels by which each is
 # blurred, and over which its usual deviation is taken.
 BLUR = (0.0, 0.8, 1.0, 1.0)
