@@ -38,9 +38,14 @@ def process_pool(
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(then: Callable[[], None] | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which decides
+def begin_worker() -> None:
+    """What a worker does first: it leaves Ctrl-C to its parent, and ends when that does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the parent too, which decides
     threading.Thread(target=_follow, daemon=True).start()
+
+
+def _begin(then: Callable[[], None] | None) -> None:
+    begin_worker()
     if then is not None:
         then()
 

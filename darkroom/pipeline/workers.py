@@ -5,7 +5,6 @@ travel by pickle, so they are plain values and functions of modules.
 """
 
 import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
 
 from darkroom.errors import UsageError
+from darkroom.processes import begin_worker
 
 TRIES = 2  # of an order whose worker ends without an answer
 KILLED = "ended without an answer, twice", "It may have been out of memory; try fewer --workers."
@@ -172,7 +172,7 @@ def _ready(crew: list[_Worker]) -> list[_Worker]:
 
 def _serve(connection: Connection, setup: Callable[[], Callable[[Any], Any]]) -> None:
     """The life of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that gives orders decides
+    begin_worker()
     carry_out = setup()
     with suppress(EOFError, OSError):
         while True:

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
 
@@ -220,3 +222,33 @@ def test_memory_is_shared_out():
     parcel = Parcel.pack(request, 3)
     assert parcel.machine.max_memory == 1 << 30
     assert (parcel.machine.workers, parcel.machine.scheduler) == (1, None)
+
+
+SLEEPING = """
+import functools, time
+from darkroom.pipeline.workers import in_processes
+
+list(in_processes(functools.partial(functools.partial, time.sleep), [60, 60], print, 2))
+"""
+
+
+def test_workers_end_with_the_process_that_gave_them_work():
+    started = subprocess.Popen([sys.executable, "-c", SLEEPING])
+    children = psutil.Process(started.pid).children
+    wait_until(lambda: len(workers_of(children())) == 2)
+    own = workers_of(children())
+    started.kill()
+    started.wait()
+    _, alive = psutil.wait_procs(own, timeout=20)
+    assert not alive
+
+
+def workers_of(processes):
+    return [p for p in processes if any("spawn_main" in part for part in p.cmdline())]
+
+
+def wait_until(there, seconds=60):
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.1)
