@@ -12,12 +12,13 @@ from darkroom_backends.segnet.levels import expectation, likeliest
 from darkroom_backends.segnet.model import CLASSES, OVERFLOW, SegNet, SegNetConfig
 from darkroom_backends.segnet.trainable import SegNetTrainable, cross_entropy, targets
 from PIL import Image
+from redrawn import assert_same_for_any_tile, picture
 from torch import nn
 
 from darkroom.cli.main import main
 from darkroom.errors import BackendError, InputError, UsageError
 from darkroom.judging import NAMES, Judge, Linear
-from darkroom.options import CleanOptions, MachineOptions, OutputOptions
+from darkroom.options import CleanOptions, OutputOptions
 from darkroom.pipeline.clean import clean_file
 from darkroom.pipeline.detect import quantise
 from darkroom.pipeline.engine import Engine
@@ -292,27 +293,10 @@ def test_it_is_announced_and_loads(weights):
     assert plugins.check() == []
 
 
-def picture(rng, height, width, channels=1, dtype=np.uint16):
-    y, x = np.mgrid[:height, :width]
-    plane = 0.5 + 0.2 * np.sin(x / 40) * np.cos(y / 31)
-    image = plane[..., None] + rng.normal(0, 0.01, (height, width, channels))
-    image[30:34, 40:43] = 1.0
-    return (image.clip(0, 1) * np.iinfo(dtype).max).astype(dtype)
-
-
 @pytest.mark.parametrize(("output", "channels"), [("composite", 1), ("composite", 3), ("full", 1)])
 def test_results_do_not_depend_on_tile_size(weights, rng, output, channels):
     image = picture(rng, CELL + 8, CELL + 40, channels)
-    options = CleanOptions(backend="segnet")
-    done = [
-        clean_array(
-            image, options, engine=engine(weights, output=output), machine=MachineOptions(tile=t)
-        )
-        for t in (64, 2 * CELL)
-    ]
-    assert done[0].artefacts > 0
-    for name in ("image", "mask", "score"):
-        assert np.array_equal(getattr(done[0], name), getattr(done[1], name)), name
+    assert_same_for_any_tile(image, "segnet", lambda: engine(weights, output=output))
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(1, np.uint8), (3, np.uint16)])

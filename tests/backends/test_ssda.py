@@ -7,9 +7,10 @@ from darkroom_backends.redrawing import CELL
 from darkroom_backends.ssda.backend import SSDAOptions, SSDARestorer
 from darkroom_backends.ssda.model import SSDA, STRIDE, SSDAConfig, divergence
 from darkroom_backends.ssda.trainable import SSDATrainable
+from redrawn import assert_same_for_any_tile, picture
 
 from darkroom.errors import BackendError
-from darkroom.options import CleanOptions, MachineOptions
+from darkroom.options import CleanOptions
 from darkroom.pipeline.engine import Engine
 from darkroom.pipeline.memory import clean_array
 from darkroom.plugins.manager import installed, load_object, make_options
@@ -142,27 +143,10 @@ def test_it_is_announced_and_loads(weights):
         SSDAConfig(layers=(9,))
 
 
-def picture(rng, height, width, channels=1, dtype=np.uint16):
-    y, x = np.mgrid[:height, :width]
-    plane = 0.5 + 0.2 * np.sin(x / 40) * np.cos(y / 31)
-    image = plane[..., None] + rng.normal(0, 0.01, (height, width, channels))
-    image[30:34, 40:43] = 1.0
-    return (image.clip(0, 1) * np.iinfo(dtype).max).astype(dtype)
-
-
 @pytest.mark.parametrize(("output", "channels"), [("composite", 1), ("composite", 3), ("full", 1)])
 def test_results_do_not_depend_on_tile_size(weights, rng, output, channels):
     image = picture(rng, CELL + 9, CELL + 41, channels)
-    options = CleanOptions(backend="ssda")
-    done = [
-        clean_array(
-            image, options, engine=engine(weights, output=output), machine=MachineOptions(tile=t)
-        )
-        for t in (64, 2 * CELL)
-    ]
-    assert done[0].artefacts > 0
-    for name in ("image", "mask", "score"):
-        assert np.array_equal(getattr(done[0], name), getattr(done[1], name)), name
+    assert_same_for_any_tile(image, "ssda", lambda: engine(weights, output=output))
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(1, np.uint8), (3, np.uint16)])
