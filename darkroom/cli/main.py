@@ -146,6 +146,9 @@ def _main(arguments: Sequence[str]) -> int:
             return _unforeseen(error, arguments)
         result = INTERRUPTED
     if result == INTERRUPTED or interrupts.received() is not None:
+        from darkroom.io.atomic import remove_unnamed
+
+        remove_unnamed()
         console.warn("interrupted; finished files are kept, nothing half done is left")
         return 128 + (interrupts.received() or signal.SIGINT)
     return result if isinstance(result, int) else 0

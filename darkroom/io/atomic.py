@@ -25,6 +25,8 @@ ENDING = ".darkroom"
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.darkroom")
 LONGEST = 100  # bytes of the target's name in that of a temporary file
 
+_unnamed: set[Path] = set()  # temporary files of this process that nobody has named or removed
+
 
 def temporary_name(target: Path, ending: str = ENDING) -> Path:
     """A name of our own beside a file."""
@@ -68,6 +70,7 @@ class AtomicFile:
             raise _exists(target)
         self.temporary = temporary_name(target)
         self._done = False
+        _unnamed.add(self.temporary)
         with writing(target):
             self.file: BinaryIO = self.temporary.open("x+b")
             # Stays open until the file has its name; closing the last one gives up the lock.
@@ -91,6 +94,7 @@ class AtomicFile:
             with writing(self.target):
                 give_name(self.temporary, self.target, overwrite=self.overwrite)
                 self._done = True
+                _unnamed.discard(self.temporary)
                 sync_folder(self.target.parent)
         finally:
             if not self._done:
@@ -112,6 +116,7 @@ class AtomicFile:
             self.file.close()
         with suppress(OSError):
             self.temporary.unlink()
+        _unnamed.discard(self.temporary)
         self._unlock()
 
     def __enter__(self) -> Self:
@@ -119,6 +124,17 @@ class AtomicFile:
 
     def __exit__(self, *_: object) -> None:
         self.abort()
+
+
+def remove_unnamed() -> None:
+    """Remove what an interruption left before anybody could answer for it.
+
+    A signal may come after a file is made and before the one who wants it holds it.
+    """
+    for temporary in tuple(_unnamed):
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        _unnamed.discard(temporary)
 
 
 def give_name(temporary: Path, target: Path, *, overwrite: bool) -> None:

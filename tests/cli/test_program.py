@@ -190,9 +190,10 @@ def test_a_closed_pipe_is_no_complaint(program):
 def test_ctrl_c_ends_with_130_and_leaves_no_output(scan, tmp_path, fixtures):
     source = scan(height=3000, width=4000, spots=40)
     settings = ("--tile", "64", "--jobs", "1", "--backend", "tophat", "--grain", "none")
+    slowly = ("--compression", "deflate")  # or it is written before a busy machine looks again
     environment = os.environ | {"PYTHONPATH": str(fixtures / "good")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "darkroom.cli.main", "clean", source, *settings],
+        [sys.executable, "-m", "darkroom.cli.main", "clean", source, *settings, *slowly],
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
@@ -205,6 +206,19 @@ def test_ctrl_c_ends_with_130_and_leaves_no_output(scan, tmp_path, fixtures):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["scan.tif"]
+
+
+def test_an_interrupt_as_an_output_is_made_leaves_nothing(darkroom, scan, tmp_path, monkeypatch):
+    """The file is there, and nobody holds it yet who could throw it away."""
+
+    def interrupted(fd):
+        assert list(tmp_path.glob(".*"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("darkroom.io.atomic.lock", interrupted)
+    result = darkroom("clean", scan(), "--backend", "tophat", "--grain", "none")
+    assert result.code == 130, result.err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["scan.tif"]
 
 
