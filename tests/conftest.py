@@ -1,6 +1,7 @@
 """Fixtures and settings that all tests share."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from hypothesis import settings
 settings.register_profile("darkroom", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("darkroom")
 
+
+# A shell ignores Ctrl-C for what it starts in the background, and darkroom would too, as asked.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).resolve().parent
 # Tests that took half a second of processor time or more, as `pytest --durations` tells on a quiet
